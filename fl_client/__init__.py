@@ -1,0 +1,1 @@
+"""The student's side: capture, store, consent, private training and the node loop."""

@@ -1,0 +1,36 @@
+"""The Flower ClientApp of a device: the only code that a task ever runs."""
+
+import logging
+
+from flwr.app import Context, Error, Message
+from flwr.clientapp import ClientApp
+
+from fl_client.participant import Participant
+from shared_models.errors import AttuneError, BudgetError, ConsentError, StorageError, WireError
+
+_REFUSED = 1
+_REASONS: dict[type[AttuneError], str] = {
+    BudgetError: "budget",
+    ConsentError: "consent",
+    StorageError: "storage",
+    WireError: "task",
+}
+log = logging.getLogger(__name__)
+
+
+def client_app(participant: Participant) -> ClientApp:
+    """A ClientApp that trains with `participant`. A refusal leaves the device as one word, never as an error text."""
+    app = ClientApp()
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        try:
+            return Message(content=participant.answer(message.content), reply_to=message)
+        except AttuneError as error:
+            log.warning("task refused: %s", error)
+            return Message(Error(_REFUSED, _REASONS.get(type(error), "error")), reply_to=message)
+        except Exception:
+            log.exception("training failed")
+            return Message(Error(_REFUSED, "error"), reply_to=message)
+
+    return app

@@ -1,0 +1,1 @@
+"""Frame sources, the window buffer and the capture loop."""

@@ -1,0 +1,206 @@
+"""The student's command line."""
+
+import getpass
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import platformdirs
+import typer
+
+from fl_client.consent import ConsentBook, Scope
+from fl_client.explain import odds_sentence, policy_paragraph
+from fl_client.home import Home, Identity, load_enrolment
+from fl_client.settings import load_settings
+from shared_models import commandline
+from shared_models.commandline import out, print_json
+from shared_models.errors import ConsentError, SettingsError, UsageError
+
+app = commandline.program("Attune on a student's laptop: capture, train privately, take part, stop at any time.")
+
+HomeOption = Annotated[
+    Path, typer.Option("--home", help="Folder of this device.", show_default="the user's data folder")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+_DEFAULT_HOME = Path(platformdirs.user_data_dir("attune"))
+
+
+def run() -> NoReturn:
+    commandline.run(app)
+
+
+@app.command(epilog="Example: fl-client enrol attune1.eyJhZGRyZXNz...")
+def enrol(
+    invitation: Annotated[str, typer.Argument(help="The line that you were sent, or a file that holds it.")],
+    home: HomeOption = _DEFAULT_HOME,
+    yes: Annotated[bool, typer.Option("--yes", help="Enrol without asking.")] = False,
+) -> None:
+    """Join a study: check its server, read its terms, make this device's keys. Nothing is captured yet."""
+    from fl_client.enrolment import accept, policy_of, read_offer
+    from fl_client.keys import open_vault
+    from shared_models.enrolment.invitation import Invitation
+
+    place = Home(home)
+    if place.enrolment.exists():
+        raise UsageError(f"The device in {home} is enrolled already", fix="Use another --home for a second device")
+    offer = read_offer(Invitation.decode(_text_or_file(invitation)))
+    policy = policy_of(offer.study)
+    load_settings(place.settings).limits.check(policy)
+    out.print(f"[bold]{offer.study.title}[/] - run by {offer.study.controller} ({offer.study.contact})")
+    out.print(f"Purpose: {offer.study.purpose}\n")
+    out.print(policy_paragraph(policy))
+    out.print(odds_sentence(policy))
+    if not yes and not typer.confirm("\nMake this device's keys and join?", default=False):
+        raise typer.Abort
+    place.create()
+    vault, identity = open_vault(home, _ask), Identity.generate()
+    identity.save(place, vault)
+    enrolment = accept(offer, identity)
+    enrolment.save(place)
+    ConsentBook(home).inform(enrolment.text_hash, enrolment.policy.hash)
+    out.print(f"Enrolled as device [bold]{enrolment.pseudonym}[/]. Nothing is captured before `fl-client consent`.")
+
+
+@app.command(epilog="Example: fl-client consent --scopes capture,store,train")
+def consent(
+    home: HomeOption = _DEFAULT_HOME,
+    scopes: Annotated[
+        str, typer.Option(help="What you agree to, by commas: capture, store, train, audit.")
+    ] = "capture,store,train",
+    yes: Annotated[bool, typer.Option("--yes", help="Agree without being asked again.")] = False,
+) -> None:
+    """Read what the study asks for and agree to all of it or to parts. Can be changed at any time."""
+    enrolment = load_enrolment(Home(home))
+    wanted = {name.strip() for name in scopes.split(",") if name.strip()}
+    unknown = wanted - {scope.value for scope in Scope}
+    if unknown:
+        raise UsageError(f"There is no scope '{sorted(unknown)[0]}'", fix=f"Use {', '.join(Scope)}")
+    out.print(enrolment.consent_text)
+    out.print(policy_paragraph(enrolment.policy))
+    out.print(odds_sentence(enrolment.policy))
+    if not yes and not typer.confirm(f"\nDo you agree to: {', '.join(sorted(wanted))}?", default=False):
+        raise ConsentError("Nothing was agreed to", fix="Nothing is captured; run `fl-client consent` to decide again")
+    ConsentBook(home).grant(wanted, enrolment.text_hash, enrolment.policy.hash)
+    out.print(f"You agreed to: {', '.join(sorted(wanted))}. `fl-client pause` stops everything at once.")
+
+
+@app.command("run", epilog="Example: fl-client run --camera 0 --labels taps.csv")
+def run_daemon(
+    home: HomeOption = _DEFAULT_HOME,
+    camera: Annotated[str, typer.Option(help="A camera's number, a video file or a folder of images.")] = "0",
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV of seconds,label that stands for taps; none keeps nothing.")
+    ] = None,
+) -> None:
+    """Capture and take part, in the foreground, until Ctrl-C."""
+    import torch
+
+    from fl_client.capture.sources import open_source
+    from fl_client.daemon import Daemon
+    from fl_client.keys import open_vault
+    from fl_client.labels import LabelScript
+    from fl_client.store import Store
+    from shared_models.data.labels import scheme_by_name
+
+    torch.set_num_threads(1)
+    place = Home(home)
+    enrolment, settings = load_enrolment(place), load_settings(place.settings)
+    script = LabelScript.read(labels, scheme_by_name(enrolment.policy.scheme)) if labels else LabelScript([])
+    vault = open_vault(home, _ask)
+    commandline.log_to(place.log)
+    with (
+        open_source(camera, settings.capture.fps) as source,
+        Store(place.store, vault) as store,
+    ):
+        daemon = Daemon(place, settings, enrolment, Identity.load(place, vault), store)
+        for received in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(received, lambda *_: daemon.stop())
+        out.print(f"Device {enrolment.pseudonym} is running. Ctrl-C stops it, `fl-client pause` pauses it.")
+        daemon.run(source, _finder(settings.capture.face_model, settings.capture.face_model_sha256), script)
+
+
+@app.command(epilog="Example: fl-client status --json")
+def status(home: HomeOption = _DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """What this device does, what is stored, and what has been spent."""
+    facts = _facts(Home(home))
+    if as_json:
+        print_json(facts)
+        return
+    out.print(f"Device {facts['device']} in [bold]{facts['title']}[/]")
+    out.print(f"Consent: {facts['consent']} ({', '.join(facts['scopes']) or 'nothing'})")
+    out.print(f"Running: {'yes' if facts['running'] else 'no'}; {facts['node']}; capture: {facts['capture']}")
+    out.print(f"Stored sequences: {facts['stored']} of at most {facts['max_sequences']}")
+    out.print(
+        f"Privacy spent: epsilon {facts['epsilon']:.4f} of {facts['epsilon_cap']:.4f}"
+        f" (delta {facts['delta']:g}) in {facts['participations']} of {facts['participations_cap']} rounds"
+    )
+
+
+@app.command(epilog="Example: fl-client pause")
+def pause(home: HomeOption = _DEFAULT_HOME) -> None:
+    """Stop capturing and training at once; nothing is deleted."""
+    ConsentBook(home).pause()
+    out.print("Paused: no frame is looked at and no task is taken. `fl-client resume` goes on.")
+
+
+@app.command(epilog="Example: fl-client resume")
+def resume(home: HomeOption = _DEFAULT_HOME) -> None:
+    """Go on after a pause, with the same consent."""
+    ConsentBook(home).resume()
+    out.print("Resumed.")
+
+
+def _facts(place: Home) -> dict[str, Any]:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from fl_client.store import count_stored
+    from shared_models.privacy.ledger import debits_of, read_ledger
+
+    enrolment = load_enrolment(place)
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.ledger_key))
+    participations = len(debits_of(read_ledger(place.ledger, key)))
+    consent_now = ConsentBook(place.root).current()
+    daemon = json.loads(place.status.read_bytes()) if place.status.exists() else {}
+    policy = enrolment.policy
+    return {
+        "device": enrolment.pseudonym,
+        "study": enrolment.study,
+        "title": enrolment.title,
+        "consent": consent_now.state.value,
+        "scopes": sorted(scope.value for scope in consent_now.scopes),
+        "running": daemon.get("node", "stopped") != "stopped",
+        "node": daemon.get("node", "never started"),
+        "capture": daemon.get("capture", "never started"),
+        "frames": daemon.get("frames", 0),
+        "refused": daemon.get("refused", {}),
+        "stored": count_stored(place.store),
+        "max_sequences": policy.max_sequences,
+        "participations": participations,
+        "participations_cap": policy.participations,
+        "epsilon": policy.epsilon_after(participations) if participations else 0.0,
+        "epsilon_cap": policy.epsilon,
+        "delta": policy.delta,
+        "policy_hash": policy.hash,
+    }
+
+
+def _finder(model: str, sha256: str):  # type: ignore[no-untyped-def]
+    from shared_models.data.faces import HaarFinder, YuNetFinder
+
+    return YuNetFinder(Path(model), sha256) if model else HaarFinder()
+
+
+def _ask(prompt: str) -> str:
+    if not sys.stdin.isatty():
+        raise SettingsError(
+            "A passphrase is needed and there is nobody to ask",
+            fix="Name a file that holds it in ATTUNE_PASSPHRASE_FILE",
+        )
+    return getpass.getpass(f"{prompt}: ")
+
+
+def _text_or_file(given: str) -> str:
+    path = Path(given)
+    return path.read_text(encoding="utf-8") if len(given) < 256 and path.is_file() else given

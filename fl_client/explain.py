@@ -1,0 +1,24 @@
+"""The policy in plain words: what a student reads before deciding."""
+
+from shared_models.privacy.odds import odds
+from shared_models.privacy.policy import Policy
+
+
+def policy_paragraph(policy: Policy) -> str:
+    """One paragraph: what stays, what leaves, how often, and what that may cost."""
+    return (
+        "Pictures never leave this computer. When you give a label, the last moments before it are kept here,"
+        f" encrypted, at most {policy.max_sequences} of them. In at most {policy.participations} rounds over the"
+        " whole study this computer trains a small part of a shared model on them, adds random noise, and sends"
+        " only the noised change. Each of your sequences can be spent up to epsilon"
+        f" {policy.epsilon:g} (delta {policy.delta:g}) in total; what is spent is never refunded."
+    )
+
+
+def odds_sentence(policy: Policy) -> str:
+    """The worst case as odds, after the last round."""
+    worst = odds(policy.epsilon, policy.delta, policy.mu_after(policy.participations))
+    return (
+        "Someone who sees everything that leaves this computer and guesses whether one sequence of yours was used"
+        f" is right in at most {worst.at_most} of {worst.out_of} cases; tossing a coin gives {worst.by_coin}."
+    )

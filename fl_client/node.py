@@ -1,0 +1,97 @@
+"""The node loop: asks for tasks while the student allows it, and answers each at its fixed time."""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from flwr.app import Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+from fl_client.consent import ConsentBook, Scope
+from fl_client.home import Enrolment
+from fl_client.participant import Participant
+from fl_client.settings import NodeSettings
+from fl_client.transport import NodeConnection, connect
+from shared_models.errors import AttuneError, BudgetError, EnrolmentError, StorageError
+
+_CONSENT_POLL_SECONDS = 1.0
+_chance = secrets.SystemRandom()
+log = logging.getLogger(__name__)
+
+
+class NodeLoop:
+    """Runs until stopped, or until the device's budget is spent. `report` follows its state in words."""
+
+    def __init__(
+        self,
+        enrolment: Enrolment,
+        key: ec.EllipticCurvePrivateKey,
+        participant: Participant,
+        app: ClientApp,
+        consent: ConsentBook,
+        settings: NodeSettings,
+        stop: threading.Event,
+        report: Callable[[str], None],
+    ) -> None:
+        self._enrolment, self._key, self._participant = enrolment, key, participant
+        self._app, self._consent, self._settings = app, consent, settings
+        self._stop, self._report = stop, report
+
+    def run(self) -> None:
+        """Raises EnrolmentError where the server does not know this device any more."""
+        while not self._stop.is_set():
+            if not self._may_train():
+                self._report("waiting for consent to train")
+                self._stop.wait(_CONSENT_POLL_SECONDS)
+                continue
+            try:
+                self._participant.require_budget()
+                with connect(self._enrolment.fleet_address, self._enrolment.ca_pem.encode(), self._key) as connection:
+                    self._serve(connection)
+            except BudgetError as error:
+                log.warning("%s", error)
+                self._report(str(error))
+                return
+            except EnrolmentError:
+                raise
+            except AttuneError as error:
+                log.warning("%s", error)
+                self._report(str(error))
+                self._stop.wait(self._settings.retry_seconds * _chance.uniform(0.5, 1.5))
+
+    def _serve(self, connection: NodeConnection) -> None:
+        self._report("connected")
+        while not self._stop.is_set() and self._may_train():
+            self._participant.require_budget()
+            task = connection.pull()
+            if task is None:
+                self._stop.wait(self._settings.poll_seconds * _chance.uniform(0.7, 1.3))
+                continue
+            self._report("training")
+            self._answer(connection, task)
+            self._report("connected")
+
+    def _answer(self, connection: NodeConnection, task: Message) -> None:
+        """Trains, waits until the public reply time has passed, sends, and closes the debit."""
+        due = time.monotonic() + self._enrolment.policy.reply_seconds
+        context = Context(
+            run_id=task.metadata.run_id,
+            node_id=task.metadata.dst_node_id,
+            node_config={},
+            state=RecordDict(),
+            run_config={},
+        )
+        reply = self._app(message=task, context=context)
+        self._stop.wait(max(0.0, due - time.monotonic()))
+        connection.push(reply)
+        if not reply.has_error():
+            try:
+                self._participant.released(str(reply.content["update"]["nonce"]))
+            except StorageError as error:
+                log.warning("the update was sent, but the ledger could not say so: %s", error)
+
+    def _may_train(self) -> bool:
+        return self._consent.current().allows(Scope.TRAIN, self._enrolment.policy.hash)

@@ -1,0 +1,155 @@
+"""Keys sealed under a passphrase, for a device without a key store that encrypts."""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fl_client.sealing import KEY_BYTES, new_key, seal, unseal
+from shared_models.errors import KeyStoreError
+from shared_models.files import atomic_write
+
+PASSPHRASE_FILE = "ATTUNE_PASSPHRASE_FILE"
+
+AskPassphrase = Callable[[str], str]
+
+_CHECK = b"attune passphrase check"
+_Hex = Annotated[str, Field(pattern=r"^([0-9a-f]{2})+$")]
+
+
+class _KeyFile(BaseModel):
+    """Keys sealed under scrypt (RFC 7914) of the passphrase: 128 * n * r bytes = 64 MiB a guess.
+
+    The bounds keep an altered file from weakening the passphrase or filling the memory.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    version: Literal[1] = 1
+    salt: _Hex
+    n: int = Field(default=2**16, ge=2**16, le=2**18)
+    r: Literal[8] = 8
+    p: Literal[1] = 1
+    check: _Hex
+    keys: dict[str, _Hex]
+
+
+class PassphraseVault:
+    """Random keys in a file, each sealed under the passphrase.
+
+    The passphrase is asked for only when a key is made or read, so that one who forgot it can still destroy.
+    """
+
+    def __init__(self, path: Path, passphrase: Callable[[], str]) -> None:
+        self._path, self._passphrase = path, passphrase
+        self._wrapping: bytes | None = None
+
+    @classmethod
+    def make(cls, path: Path, ask: AskPassphrase | None) -> "PassphraseVault":
+        """A new, empty vault at `path`; raises KeyStoreError where no passphrase can be had."""
+        passphrase = _choose_passphrase(ask)
+        file = _KeyFile(salt=secrets.token_hex(16), check="00", keys={})
+        file.check = seal(_stretch(file, passphrase), b"", _CHECK).hex()
+        atomic_write(path, file.model_dump_json().encode())
+        return cls(path, lambda: passphrase)
+
+    def create(self, name: str) -> bytes:
+        file, key = self._read(), new_key()
+        file.keys[name] = seal(self._unlock(file), key, name.encode()).hex()
+        atomic_write(self._path, file.model_dump_json().encode())
+        return key
+
+    def key(self, name: str) -> bytes:
+        file = self._read()
+        wrapping = self._unlock(file)
+        if name not in file.keys:
+            raise KeyStoreError(
+                f"The key '{name}' is not in {self._path}",
+                why="it was destroyed, or the file was put back from a backup",
+                fix="Delete the stored data and start again",
+            )
+        try:
+            return unseal(wrapping, bytes.fromhex(file.keys[name]), name.encode())
+        except InvalidTag as error:
+            raise _damaged(self._path) from error
+
+    def destroy(self, name: str) -> None:
+        file = self._read()
+        if file.keys.pop(name, None) is not None:
+            atomic_write(self._path, file.model_dump_json().encode())
+
+    def _read(self) -> _KeyFile:
+        try:
+            return _KeyFile.model_validate_json(self._path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise _damaged(self._path) from error
+
+    def _unlock(self, file: _KeyFile) -> bytes:
+        """The key that seals the keys, once the check value shows that the passphrase is right."""
+        if self._wrapping is None:
+            wrapping = _stretch(file, self._passphrase())
+            try:
+                unseal(wrapping, bytes.fromhex(file.check), _CHECK)
+            except InvalidTag as error:
+                raise KeyStoreError(
+                    "The passphrase is wrong",
+                    fix="Try again; without it the stored data cannot be opened, only deleted",
+                ) from error
+            self._wrapping = wrapping
+        return self._wrapping
+
+
+def read_passphrase(ask: AskPassphrase | None, prompt: str) -> str:
+    """The passphrase from the file that ATTUNE_PASSPHRASE_FILE names, else from `ask(prompt)`.
+
+    Raises KeyStoreError where there is neither, or it is empty.
+    """
+    path = os.environ.get(PASSPHRASE_FILE)
+    if path is not None:
+        passphrase = _read_passphrase_file(Path(path))
+    elif ask is not None:
+        passphrase = ask(prompt)
+    else:
+        raise KeyStoreError(
+            "This device has nowhere safe to keep its keys",
+            why="there is no system key store that encrypts, and no passphrase",
+            fix=f"Name a file that holds a passphrase in {PASSPHRASE_FILE}, or unlock a key store",
+        )
+    if not passphrase:
+        raise KeyStoreError("The passphrase is empty", fix="Choose one of several words")
+    return passphrase
+
+
+def _read_passphrase_file(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeyStoreError(
+            f"The passphrase file {path} cannot be read",
+            why=getattr(error, "strerror", None) or "it is not text",
+            fix=f"Correct {PASSPHRASE_FILE}, or unset it to be asked for the passphrase",
+        ) from error
+
+
+def _choose_passphrase(ask: AskPassphrase | None) -> str:
+    chosen = read_passphrase(ask, "Choose a passphrase for the data on this device")
+    if read_passphrase(ask, "The same passphrase again") != chosen:
+        raise KeyStoreError("The two passphrases differ", fix="Try again")
+    return chosen
+
+
+def _stretch(file: _KeyFile, passphrase: str) -> bytes:
+    kdf = Scrypt(salt=bytes.fromhex(file.salt), length=KEY_BYTES, n=file.n, r=file.r, p=file.p)
+    return kdf.derive(passphrase.encode())
+
+
+def _damaged(path: Path) -> KeyStoreError:
+    return KeyStoreError(
+        f"The key file {path} cannot be used",
+        why="it is missing or damaged",
+        fix="Restore it from a backup, or delete the stored data and start again",
+    )

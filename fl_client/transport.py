@@ -1,0 +1,217 @@
+"""The device's side of Flower's Fleet API. The only file of the client that imports Flower modules that are not public.
+
+Tasks are pulled and replies pushed; nothing is ever listened on, no bundle is fetched, and no call that a device
+does not need exists here. Flower's own node is not used: it ends its process on errors that are everyday here.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric import ec
+from flwr.app import Message
+from flwr.app.message import remove_content_from_message
+from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL
+from flwr.common.serde import message_from_proto, message_to_proto
+from flwr.proto.fleet_pb2 import (
+    ActivateNodeRequest,
+    DeactivateNodeRequest,
+    PullMessagesRequest,
+    PushMessagesRequest,
+)
+from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
+from flwr.proto.message_pb2 import ObjectTree
+from flwr.proto.node_pb2 import Node
+from flwr.supercore.inflatable.inflatable_object import (
+    get_all_nested_objects,
+    get_object_tree,
+    iterate_object_tree,
+    no_object_id_recompute,
+)
+from flwr.supercore.inflatable.inflatable_protobuf_utils import (
+    make_confirm_message_received_fn_protobuf,
+    make_pull_object_fn_protobuf,
+    make_push_object_fn_protobuf,
+)
+from flwr.supercore.inflatable.inflatable_utils import (
+    ObjectPullError,
+    ObjectPushError,
+    inflate_object_from_contents,
+    pull_objects,
+    push_object_contents_from_iterable,
+)
+from flwr.supercore.interceptors.http.runtime_version import RuntimeVersionHttpInterceptor
+from flwr.supercore.primitives.asymmetric import public_key_to_bytes
+from flwr.supernode.fleet_http_client import FleetHttpClient
+from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
+
+from shared_models.errors import AddressError, CertificateError, ClockError, EnrolmentError, WireError
+
+_MAX_TASK_OBJECTS = 1000
+_CLOCK_TOLERANCE_SECONDS = 5
+_HEARTBEAT_SECONDS = HEARTBEAT_DEFAULT_INTERVAL / 2
+_NO_RUNTIME = 0.0  # Flower asks how long the reply took; that would tell how much is stored
+
+
+class NodeConnection:
+    """One device's authenticated connection: pull a task, push its reply."""
+
+    def __init__(self, client: FleetHttpClient, node: Node) -> None:
+        self._client, self._node = client, node
+
+    def pull(self) -> Message | None:
+        """The next task, or None where there is none.
+
+        Raises AddressError and its kin as `connect` does, WireError for a task that is not built as one.
+        """
+        with _transport_errors():
+            response = self._client.PullMessages(PullMessagesRequest(node=self._node))
+            if not response.messages_list:
+                return None
+            head, tree = message_from_proto(response.messages_list[0]), response.message_object_trees[0]
+            return self._inflate(head, tree)
+
+    def push(self, reply: Message) -> None:
+        """Sends `reply`; it has arrived when this returns. Raises as `pull` does."""
+        run_id = reply.metadata.run_id
+        reply.metadata.__dict__["_message_id"] = reply.object_id
+        with _transport_errors(), no_object_id_recompute():
+            head = remove_content_from_message(reply) if reply.has_content() else reply
+            response = self._client.PushMessages(
+                PushMessagesRequest(
+                    node=self._node,
+                    messages_list=[message_to_proto(head)],
+                    message_object_trees=[get_object_tree(reply)],
+                    clientapp_runtime_list=[_NO_RUNTIME],
+                )
+            )
+            wanted = set(response.objects_to_push)
+            contents = [(i, o.deflate()) for i, o in get_all_nested_objects(reply).items() if i in wanted]
+            push_object_contents_from_iterable(
+                contents,
+                make_push_object_fn_protobuf(self._client.PushObject, self._node, run_id, response.session_id),
+            )
+
+    def heartbeat(self) -> None:
+        """Tells the server that this device is there. Raises as `pull` does."""
+        with _transport_errors():
+            self._client.SendNodeHeartbeat(
+                SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_DEFAULT_INTERVAL)
+            )
+
+    def _inflate(self, head: Message, tree: ObjectTree) -> Message:
+        run_id, message_id = head.metadata.run_id, head.metadata.message_id
+        names = [part.object_id for part in iterate_object_tree(tree)]
+        if len(names) > _MAX_TASK_OBJECTS:
+            raise WireError("schema", "The task has too many parts")
+        pull = make_pull_object_fn_protobuf(self._client.PullObject, self._node, run_id)
+        contents = pull_objects(names, pull_object_fn=pull)
+        try:
+            message = inflate_object_from_contents(message_id, contents)
+        except (KeyError, ValueError, TypeError) as error:
+            raise WireError("schema", "The task cannot be read") from error
+        if not isinstance(message, Message):
+            raise WireError("schema", "The task is not a message")
+        message.metadata.__dict__["_message_id"] = message_id
+        make_confirm_message_received_fn_protobuf(self._client.ConfirmMessageReceived, self._node, run_id)(message_id)
+        return message
+
+
+@contextmanager
+def connect(address: str, ca_pem: bytes, key: ec.EllipticCurvePrivateKey) -> Iterator[NodeConnection]:
+    """A connection as the node that holds `key`, kept alive by a heartbeat thread until the block ends.
+
+    Raises AddressError where the server does not answer or still holds the last connection, CertificateError where
+    its certificate is not valid, ClockError where the clocks differ too much, EnrolmentError where it does not know
+    the key.
+    """
+    client = FleetHttpClient.from_server_address(
+        address,
+        False,
+        ca_pem,
+        interceptors=[
+            RuntimeVersionHttpInterceptor(component_name="SuperNode"),
+            NodeAuthHttpInterceptor(key, key.public_key()),
+        ],
+    )
+    with client:
+        with _transport_errors():
+            activated = client.ActivateNode(
+                ActivateNodeRequest(
+                    public_key=public_key_to_bytes(key.public_key()),
+                    heartbeat_interval=HEARTBEAT_DEFAULT_INTERVAL,
+                )
+            )
+        connection = NodeConnection(client, Node(node_id=activated.node_id))
+        done = threading.Event()
+        beating = threading.Thread(target=_beat, args=(connection.heartbeat, done), daemon=True)
+        beating.start()
+        try:
+            yield connection
+        finally:
+            done.set()
+            beating.join()
+            with suppress(httpx.HTTPError):  # where the server is gone, it takes this node off its list by itself
+                client.DeactivateNode(DeactivateNodeRequest(node_id=activated.node_id))
+
+
+def _beat(heartbeat: Callable[[], None], done: threading.Event) -> None:
+    while not done.wait(_HEARTBEAT_SECONDS):
+        try:
+            heartbeat()
+        except (AddressError, CertificateError, ClockError, EnrolmentError):
+            continue  # the next pull meets the same error and reports it
+
+
+@contextmanager
+def _transport_errors() -> Iterator[None]:
+    """Turns what HTTP and TLS say into errors that tell a student what to do."""
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        raise _status_error(error.response) from error
+    except httpx.TransportError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise CertificateError(
+                "The server's certificate is not valid",
+                why="it has expired, is for another name, or this computer's clock is wrong",
+                fix="Check the clock; otherwise tell whoever runs the study",
+            ) from error
+        raise AddressError(
+            "The study's server does not answer", fix="Nothing to do: this device tries again by itself"
+        ) from error
+    except (ObjectPullError, ObjectPushError) as error:
+        raise AddressError(
+            "The exchange with the server broke off", fix="Nothing to do: this device tries again by itself"
+        ) from error
+
+
+def _status_error(response: httpx.Response) -> AddressError | ClockError | EnrolmentError:
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        skew = _clock_skew(response)
+        if abs(skew) > _CLOCK_TOLERANCE_SECONDS:
+            return ClockError(
+                f"This computer's clock is {abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} the server's",
+                why="requests are signed with the time",
+                fix="Set the clock; this device then goes on by itself",
+            )
+        return EnrolmentError(
+            "The server does not know this device", fix="Ask whoever runs the study for a new invitation"
+        )
+    return AddressError(
+        f"The server cannot take this device at the moment (status {response.status_code})",
+        why="it is busy, or has not yet noticed that the last connection ended",
+        fix="Nothing to do: this device tries again by itself",
+    )
+
+
+def _clock_skew(response: httpx.Response) -> float:
+    """Seconds by which this clock is ahead of the server's; 0 where the server does not say its time."""
+    try:
+        theirs = parsedate_to_datetime(response.headers["date"])
+    except (KeyError, ValueError):
+        return 0.0
+    return (datetime.now(UTC) - theirs).total_seconds()

@@ -1,0 +1,1 @@
+"""The operator's side: transport, enrolment, rounds, aggregation, checkpoints and the privacy report."""

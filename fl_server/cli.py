@@ -1,0 +1,192 @@
+"""The operator's command line."""
+
+import signal
+import tomllib
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from fl_server.folder import FederationFolder
+from fl_server.settings import load_settings
+from shared_models import commandline
+from shared_models.commandline import out, print_json
+from shared_models.errors import UsageError
+
+app = commandline.program("Attune's server: a federation that learns from laptops without their pictures.")
+
+Directory = Annotated[Path, typer.Argument(help="The federation's folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+_DAY_SECONDS = 24 * 3600
+
+
+def run() -> NoReturn:
+    commandline.run(app)
+
+
+@app.command(epilog="Example: fl-server init study --set policy.epsilon=4 --set server.host=fl.example.org")
+def init(
+    directory: Directory,
+    entry: Annotated[
+        list[str] | None, typer.Option("--set", help="An entry of federation.toml, as section.name=value.")
+    ] = None,
+) -> None:
+    """Make a federation: settings, keys and certificates."""
+    from fl_server.setup import create_federation
+
+    settings = create_federation(directory, _overrides(entry or []))
+    policy = settings.privacy_policy()
+    out.print(f"Made the federation [bold]{settings.study.id}[/] in {directory}")
+    out.print(
+        f"Noise multiplier {policy.noise_multiplier:.4f} for epsilon {policy.epsilon:g}, delta {policy.delta:g},"
+        f" over {policy.participations} rounds of {policy.steps} steps"
+    )
+    out.print(f"Look through {directory / 'federation.toml'}, then `fl-server invite {directory}`.")
+
+
+@app.command(epilog="Example: fl-server invite study --count 20")
+def invite(
+    directory: Directory,
+    count: Annotated[int, typer.Option(min=1, max=10_000, help="How many invitations.")] = 1,
+    days: Annotated[int, typer.Option(min=1, max=365, help="How long they are valid.")] = 14,
+    as_json: JsonOption = False,
+) -> None:
+    """Print one-time invitations, one a line. Each enrols one device."""
+    from fl_server.certificates import ca_fingerprint
+    from fl_server.enrolment.registry import Registry
+    from shared_models.enrolment.invitation import Invitation
+
+    folder = FederationFolder(directory)
+    server = load_settings(folder.settings).server
+    registry, fingerprint = Registry(folder.enrolment), ca_fingerprint(folder)
+    lines = []
+    for _ in range(count):
+        secret, expires = registry.invite(days * _DAY_SECONDS)
+        invitation = Invitation(
+            address=f"{server.host}:{server.enrolment_port}",
+            ca_sha256=fingerprint,
+            secret=secret.hex(),
+            expires=expires,
+        )
+        lines.append(invitation.encode())
+    if as_json:
+        print_json({"invitations": lines})
+    else:
+        for line in lines:
+            out.print(line, soft_wrap=True)
+
+
+@app.command(epilog="Example: fl-server start study --rounds 10")
+def start(
+    directory: Directory,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Total number of rounds, also when resuming.")] = None,
+) -> None:
+    """Run the federation in the foreground until the last round or Ctrl-C; go on where it stopped."""
+    import torch
+
+    from fl_server.live import LiveTable
+    from fl_server.server import Server
+
+    torch.set_num_threads(1)
+    folder = FederationFolder(directory)
+    settings = load_settings(folder.settings)
+    commandline.log_to(folder.log)
+    with LiveTable(settings.study.title, settings.policy.epsilon) as table:
+        server = Server(folder, settings, table.add)
+        for received in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(received, lambda *_: server.stop())
+        server.run(rounds or settings.rounds.rounds)
+
+
+@app.command(epilog="Example: fl-server status study --json")
+def status(directory: Directory, as_json: JsonOption = False) -> None:
+    """Where the federation stands: devices, rounds, score, budget spent."""
+    from fl_server.live import round_table
+    from fl_server.status import read_status
+
+    facts = read_status(FederationFolder(directory))
+    if as_json:
+        print_json(facts.model_dump())
+        return
+    out.print(f"[bold]{facts.title}[/] ({facts.study}), purpose: {facts.purpose}")
+    out.print(f"Devices enrolled: {facts.devices}; open invitations: {facts.open_invitations}")
+    out.print(
+        f"Rounds with a checkpoint: {facts.round}; the most that any device has spent:"
+        f" epsilon {facts.epsilon:.4f} of {facts.epsilon_cap:.4f}"
+    )
+    if facts.rounds:
+        out.print(round_table(facts.rounds, facts.title, facts.epsilon_cap))
+
+
+@app.command(epilog="Example: fl-server report study --format html --out report.html")
+def report(
+    directory: Directory,
+    format_: Annotated[str, typer.Option("--format", help="html or json.")] = "html",
+    file: Annotated[Path | None, typer.Option("--out", help="Where to write it.")] = None,
+) -> None:
+    """Write the privacy-budget report from the ledger and the checkpoints."""
+    from fl_server.report.assemble import build_report
+    from fl_server.report.page import render_html
+    from shared_models.files import atomic_write
+
+    if format_ not in ("html", "json"):
+        raise UsageError(f"There is no report format '{format_}'", fix="Use html or json")
+    document = build_report(FederationFolder(directory))
+    text = render_html(document) if format_ == "html" else document.model_dump_json(indent=1)
+    path = file or directory / f"report.{format_}"
+    atomic_write(path, text.encode(), 0o644)
+    out.print(f"The report is in {path}", soft_wrap=True)
+
+
+@app.command(epilog="Example: fl-server renew study")
+def renew(directory: Directory) -> None:
+    """Issue a new server certificate from the federation's own authority; devices stay enrolled."""
+    from fl_server.certificates import issue_server_certificate
+
+    folder = FederationFolder(directory)
+    issue_server_certificate(folder, load_settings(folder.settings).server.host)
+    out.print("A new certificate is in place. Restart the server to use it.")
+
+
+@app.command(epilog="Example: fl-server pretrain study --data ferplus:faces")
+def pretrain(
+    directory: Directory,
+    data: Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = "synthetic",
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    file: Annotated[Path | None, typer.Option("--out", help="Where the weights go.")] = None,
+) -> None:
+    """Train starting weights on public or rendered data; put their path under model.initial."""
+    from rich.progress import Progress, TaskID
+
+    from fl_server.pretraining import pretrain_to
+
+    settings = load_settings(FederationFolder(directory).settings)
+    path = file or directory / "pretrained.safetensors"
+    with Progress(console=commandline.err) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def follow(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done)
+
+        pretrain_to(path, settings.model.name, settings.model.scheme, data, seed, follow)
+    out.print(f"The weights are in {path}", soft_wrap=True)
+
+
+def _overrides(entries: list[str]) -> dict[str, dict[str, object]]:
+    sections: dict[str, dict[str, object]] = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        section, dot, key = name.partition(".")
+        if not (equals and dot and key):
+            raise UsageError(f"'{entry}' is not an entry", fix="Write it as section.name=value")
+        sections.setdefault(section, {})[key] = _toml_value(value)
+    return sections
+
+
+def _toml_value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

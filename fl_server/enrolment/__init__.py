@@ -1,0 +1,1 @@
+"""Enrolment over gRPC: invitations in, device keys bound."""

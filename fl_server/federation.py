@@ -1,0 +1,169 @@
+"""A federation's life: from its folder's state through round after round, resumable at any point."""
+
+import json
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Literal
+
+from flwr.serverapp import Grid
+from pydantic import BaseModel, ConfigDict
+
+from fl_server.checkpoint import Checkpoint, Checkpoints
+from fl_server.enrolment.registry import Device
+from fl_server.folder import FederationFolder
+from fl_server.rounds import Outcome, RoundProtocol, Stopped
+from fl_server.settings import Settings
+from shared_models.evaluation.benchmark import Benchmark
+from shared_models.files import append_line
+from shared_models.networks.model import EmotionModel
+from shared_models.networks.weights import WeightsHeader, weights_hash
+from shared_models.privacy.ledger import Ledger, RoundClosed, RoundVoid
+from shared_models.privacy.policy import Policy
+
+log = logging.getLogger(__name__)
+
+
+class RoundSummary(BaseModel):
+    """One line of `rounds.jsonl`: what an operator watches."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    round: int
+    state: Literal["start", "checkpointed", "failed"]
+    online: int
+    asked: int
+    accepted: int
+    rejected: dict[str, int]
+    accuracy: float
+    uar: float
+    macro_f1: float
+    epsilon: float
+    """The most that any device has spent, for each of its sequences."""
+    seconds: float
+
+
+class Federation:
+    """Runs rounds on a model. All state is in the ledger and the checkpoints; this object can die at any time."""
+
+    def __init__(
+        self,
+        folder: FederationFolder,
+        settings: Settings,
+        policy: Policy,
+        ledger: Ledger,
+        benchmark: Benchmark,
+        stop: threading.Event,
+        announce: Callable[[RoundSummary], None],
+    ) -> None:
+        self._folder, self._settings, self._policy = folder, settings, policy
+        self._ledger, self._benchmark = ledger, benchmark
+        self._stop, self._announce = stop, announce
+        self._checkpoints = Checkpoints(folder.checkpoints)
+        self._protocol = RoundProtocol(settings.study.id, policy, settings.rounds, stop)
+
+    def begin(self, initial: Callable[[], tuple[EmotionModel, WeightsHeader]]) -> Checkpoint:
+        """The last checkpoint, or that of round 0, made from `initial()`.
+
+        A round that is in the ledger and has no checkpoint was cut off: it is declared void, its debits stand.
+        """
+        rounds = self._checkpoints.rounds()
+        if not rounds:
+            model, header = initial()
+            checkpoint = self._checkpoint(0, model, header)
+            self._summarise("start", 0, 0, None, checkpoint, 0.0)
+            rounds = [0]
+        for cut_off in self._rounds_in_ledger() - set(rounds):
+            log.warning("round %d was cut off before its checkpoint and is void", cut_off)
+            self._ledger.append(RoundVoid(round=cut_off))
+        return self._checkpoints.record(rounds[-1])
+
+    def run(self, grid: Grid, eligible: Callable[[], dict[int, Device]], last_round: int) -> None:
+        """Rounds until `last_round` has its checkpoint, or until told to stop."""
+        model, checkpoint = self._checkpoints.load(self._checkpoints.rounds()[-1])
+        try:
+            while checkpoint.round < last_round:
+                began = time.monotonic()
+                online = self._protocol.wait_for_devices(grid, lambda: self._below_cap(eligible()))
+                outcome = self._protocol.collect(grid, model, checkpoint.round + 1, self._protocol.sample(online))
+                closed = self._close(model, checkpoint, outcome)
+                state: Literal["checkpointed", "failed"] = "checkpointed" if closed else "failed"
+                checkpoint = closed or checkpoint
+                round_ = checkpoint.round if closed else checkpoint.round + 1
+                self._summarise(state, round_, len(online), outcome, checkpoint, time.monotonic() - began)
+                if checkpoint.round < last_round and self._stop.wait(self._settings.rounds.pause_seconds):
+                    raise Stopped
+        except Stopped:
+            log.info("stopped after round %d", checkpoint.round)
+
+    def participations(self) -> Counter[str]:
+        """How often each device's update was used, by pseudonym."""
+        return Counter(
+            device
+            for entry in self._ledger.entries
+            if isinstance(entry.body, RoundClosed)
+            for device in entry.body.debits
+        )
+
+    def _close(self, model: EmotionModel, before: Checkpoint, outcome: Outcome) -> Checkpoint | None:
+        """Steps, records and checkpoints; None where too few updates came."""
+        if outcome.mean.count < self._settings.rounds.min_devices:
+            return None
+        model.add(outcome.mean.result())
+        round_ = before.round + 1
+        self._ledger.append(
+            RoundClosed(
+                study=self._settings.study.id,
+                round=round_,
+                policy_hash=self._policy.hash,
+                model_before=before.model_hash,
+                model_after=weights_hash(model.state_dict()),
+                debits=outcome.debits,
+                rejected=outcome.rejected,
+            )
+        )
+        return self._checkpoint(round_, model, before.header)
+
+    def _checkpoint(self, round_: int, model: EmotionModel, header: WeightsHeader) -> Checkpoint:
+        metrics = self._benchmark.score(model).to_dict()
+        return self._checkpoints.save(round_, model, header, metrics, self._ledger.head)
+
+    def _below_cap(self, devices: dict[int, Device]) -> dict[int, Device]:
+        spent = self.participations()
+        return {n: d for n, d in devices.items() if spent[d.pseudonym] < self._policy.participations}
+
+    def _rounds_in_ledger(self) -> set[int]:
+        """Rounds that the ledger has as closed and not as void afterwards."""
+        rounds: set[int] = set()
+        for entry in self._ledger.entries:
+            if isinstance(entry.body, RoundClosed):
+                rounds.add(entry.body.round)
+            elif isinstance(entry.body, RoundVoid):
+                rounds.discard(entry.body.round)
+        return rounds
+
+    def _summarise(
+        self,
+        state: Literal["start", "checkpointed", "failed"],
+        round_: int,
+        online: int,
+        outcome: Outcome | None,
+        checkpoint: Checkpoint,
+        seconds: float,
+    ) -> None:
+        most = max(self.participations().values(), default=0)
+        summary = RoundSummary(
+            round=round_,
+            state=state,
+            online=online,
+            asked=outcome.asked if outcome else 0,
+            accepted=len(outcome.debits) if outcome else 0,
+            rejected=outcome.rejected if outcome else {},
+            **{name: checkpoint.metrics[name] for name in ("accuracy", "uar", "macro_f1")},
+            epsilon=self._policy.epsilon_after(most) if most else 0.0,
+            seconds=round(seconds, 2),
+        )
+        append_line(self._folder.rounds, json.dumps(summary.model_dump()).encode())
+        self._announce(summary)

@@ -1,0 +1,31 @@
+"""Where a federation's files lie."""
+
+from pathlib import Path
+
+
+class FederationFolder:
+    """The folder that `fl-server init` makes: settings, keys, certificates, ledger, checkpoints."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.settings = root / "federation.toml"
+        self.ca_certificate = root / "certificates" / "ca.pem"
+        self.ca_key = root / "keys" / "ca.key"
+        self.certificate = root / "certificates" / "server.pem"
+        self.certificate_key = root / "keys" / "server.key"
+        self.signing_key = root / "keys" / "ledger.key"
+        self.enrolment = root / "enrolment.db"
+        self.transport = root / "transport.db"
+        self.ledger = root / "ledger.jsonl"
+        self.rounds = root / "rounds.jsonl"
+        self.checkpoints = root / "checkpoints"
+        self.report = root / "report.html"
+        self.report_json = root / "report.json"
+        self.lock = root / "server.lock"
+        self.log = root / "server.log"
+        self.benchmark_cache = root / "cache"
+
+    def create(self) -> None:
+        """Makes the folders, readable by their owner only."""
+        for folder in (self.root, self.ca_certificate.parent, self.ca_key.parent, self.checkpoints):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)

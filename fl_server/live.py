@@ -1,0 +1,81 @@
+"""The live table of rounds that an operator watches."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.live import Live
+from rich.table import Table
+
+from fl_server.federation import RoundSummary
+from shared_models.commandline import out
+
+
+class LiveTable:
+    """Grows by a row each round; on a terminal it is drawn in place, elsewhere each round is one line."""
+
+    def __init__(self, title: str, epsilon_cap: float) -> None:
+        self._title, self._cap = title, epsilon_cap
+        self._rounds: list[RoundSummary] = []
+        self._live = Live(console=out, auto_refresh=False) if out.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def add(self, summary: RoundSummary) -> None:
+        self._rounds.append(summary)
+        if self._live:
+            self._live.update(round_table(self._rounds, self._title, self._cap), refresh=True)
+        else:
+            out.print(_line(summary, self._cap), soft_wrap=True)
+
+
+def round_table(rounds: Sequence[RoundSummary], title: str, epsilon_cap: float) -> Table:
+    """Round, devices, accepted and rejected updates, score, budget spent."""
+    table = Table(title=title, title_justify="left")
+    for column in (
+        "round",
+        "online",
+        "updates",
+        "rejected",
+        "accuracy",
+        "UAR",
+        "F1",
+        "epsilon",
+        "s",
+    ):
+        table.add_column(column, justify="right")
+    for summary in rounds:
+        table.add_row(*_cells(summary, epsilon_cap), style="red" if summary.state == "failed" else "")
+    return table
+
+
+def _cells(summary: RoundSummary, cap: float) -> tuple[str, ...]:
+    rejected = ", ".join(f"{count} {reason}" for reason, count in summary.rejected.items()) or "0"
+    return (
+        "start" if summary.state == "start" else str(summary.round),
+        str(summary.online),
+        f"{summary.accepted}/{summary.asked}" + (" failed" if summary.state == "failed" else ""),
+        rejected,
+        f"{summary.accuracy:.3f}",
+        f"{summary.uar:.3f}",
+        f"{summary.macro_f1:.3f}",
+        f"{summary.epsilon:.2f} of {cap:g}",
+        f"{summary.seconds:.1f}",
+    )
+
+
+def _line(summary: RoundSummary, cap: float) -> str:
+    round_, devices, accepted, rejected, accuracy, uar, f1, spent, seconds = _cells(summary, cap)
+    return (
+        f"round {round_}: devices {devices}, accepted {accepted}, rejected {rejected}, accuracy {accuracy},"
+        f" UAR {uar}, macro F1 {f1}, epsilon {spent}, {seconds} s"
+    )

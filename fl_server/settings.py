@@ -1,0 +1,115 @@
+"""The operator's settings: one typed table, read from `federation.toml`."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared_models.errors import SettingsError
+from shared_models.privacy.policy import Count, Policy, Positive, calibrated
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StudySettings(_Section):
+    """Who runs the study and why. Shown to students before they consent."""
+
+    id: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
+    title: str
+    controller: str
+    contact: str
+    purpose: Literal["research simulation"] = "research simulation"
+    consent_text: str
+
+
+class ServerSettings(_Section):
+    """Where devices reach the server."""
+
+    host: str = "127.0.0.1"
+    """Name or address in certificates and invitations."""
+    bind: str = "127.0.0.1"
+    """Address of this machine that the listeners open."""
+    fleet_port: Port
+    enrolment_port: Port
+    max_body_mib: Count = 16
+
+
+class ModelSettings(_Section):
+    """Which model is trained, and from which weights it starts."""
+
+    name: str = "cnn-lstm"
+    scheme: str = "basic-7"
+    trainable: str = "classifier"
+    initial: str = "starter"
+
+
+class PolicySettings(_Section):
+    """What the noise is calibrated from. See the privacy policy for what each number means."""
+
+    epsilon: Positive = 8.0
+    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+    participations: Count = 6
+    steps: Count = 4
+    clip_norm: Positive = 0.5
+    denominator: Count = 40
+    max_sequences: Count = 60
+    learning_rate: Positive = 1.0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    reply_seconds: Annotated[float, Field(ge=0)] = 10.0
+
+
+class RoundSettings(_Section):
+    """When a round starts and how long it waits."""
+
+    rounds: Count = 6
+    min_devices: Count = 2
+    cohort: Count = 100
+    deadline_seconds: Positive = 120.0
+    pause_seconds: Annotated[float, Field(ge=0)] = 60.0
+
+
+class BenchmarkSettings(_Section):
+    """What every global model is scored on: `synthetic`, `manifest:FILE` or `ferplus:DIR`."""
+
+    data: str = "synthetic"
+
+
+class Settings(_Section):
+    study: StudySettings
+    server: ServerSettings
+    model: ModelSettings = ModelSettings()
+    policy: PolicySettings = PolicySettings()
+    rounds: RoundSettings = RoundSettings()
+    benchmark: BenchmarkSettings = BenchmarkSettings()
+
+    def privacy_policy(self) -> Policy:
+        """The policy in force: these settings with the noise that their cap asks for."""
+        return calibrated(
+            **self.policy.model_dump(),
+            model=self.model.name,
+            scheme=self.model.scheme,
+            trainable=self.model.trainable,
+        )
+
+
+def load_settings(path: Path) -> Settings:
+    """Raises SettingsError, naming the entry, where `path` is missing, is not TOML or has a wrong value."""
+    try:
+        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"There is no federation in {path.parent}", fix=f"Create one with `fl-server init {path.parent}`"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML", why=str(error)) from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        entry = ".".join(str(part) for part in problem["loc"])
+        raise SettingsError(
+            f"The entry {entry} of {path} is wrong", why=problem["msg"], fix="See docs/settings.md"
+        ) from error

@@ -1,0 +1,75 @@
+"""What the three programs' command lines share: one way to fail, one way to print facts."""
+
+import json
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import platformdirs
+import typer
+from rich.console import Console
+
+from shared_models.errors import AttuneError
+
+EXIT_INTERRUPTED = 130
+EXIT_UNEXPECTED = 1
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def program(help_text: str) -> typer.Typer:
+    """A command line whose errors are sentences, never tracebacks."""
+    return typer.Typer(help=help_text, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+
+def run(app: typer.Typer) -> NoReturn:
+    """Runs `app` and leaves with its exit code: 0, an AttuneError's, 2 for wrong usage, 130 when interrupted."""
+    try:
+        code = app(standalone_mode=False)
+    except AttuneError as error:
+        err.print(f"[bold red]error:[/] {_plain(str(error))}")
+        code = error.exit_code
+    except click.exceptions.Exit as finished:
+        code = finished.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        code = EXIT_INTERRUPTED
+    except Exception:
+        err.print(f"[bold red]error:[/] Something unexpected happened. The details are in {_keep_traceback()}.")
+        code = EXIT_UNEXPECTED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def print_json(facts: Any) -> None:
+    """Facts for a program to read: JSON and nothing else on standard output."""
+    sys.stdout.write(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+
+
+def log_to(path: Path) -> None:
+    """Sends log records to `path`, readable by its owner only."""
+    path.touch(mode=0o600, exist_ok=True)
+    logging.basicConfig(
+        filename=path,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
+    for noisy in ("alembic", "httpx", "httpcore", "flwr", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _keep_traceback() -> Path:
+    folder = Path(platformdirs.user_state_dir("attune"))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"{Path(sys.argv[0]).stem}-error.log"
+    path.write_text(traceback.format_exc(), encoding="utf-8")
+    return path
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")

@@ -1,0 +1,1 @@
+"""Label schemes, data sets, faces, transforms and partitions."""

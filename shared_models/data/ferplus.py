@@ -1,0 +1,114 @@
+"""FERPlus: web faces with ten votes each (Barsoum et al. 2016, arXiv 1608.01041), as soft-labelled stills.
+
+Read from the layout that Microsoft's FERPlus tools write: one folder a split with 48x48 gray PNG files and
+a `label.csv` without a header line: file name, box, then the votes in the order of `VOTES`.
+"""
+
+import csv
+import logging
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from shared_models.data.crops import pixel_digest
+from shared_models.data.labels import scheme_by_name
+from shared_models.data.sequences import CROP_SIZE, Sequences
+from shared_models.errors import DataError
+
+Split = Literal["FER2013Train", "FER2013Valid", "FER2013Test"]
+EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+VOTES = (*EMOTIONS, "unknown", "not a face")
+_LAYOUT = (
+    "Unpack FERPlus so that the folder holds FER2013Train, FER2013Valid or FER2013Test, "
+    "each with label.csv and its PNG files"
+)
+_log = logging.getLogger(__name__)
+
+
+def load_ferplus(folder: Path, split: Split) -> Sequences:
+    """The faces of one split as stills (N, 1, 1, 48, 48) of the scheme basic-8; targets are shares of votes.
+
+    Dropped everywhere: images without a vote for an emotion, and those where "unknown" or "not a face" has
+    more votes than any emotion. Dropped from the splits for evaluation, Valid and Test, too: images whose
+    top vote is tied, since no answer would be right. FERPlus names no subjects.
+
+    Raises DataError, naming the file or line, where the layout is incomplete or cannot be read.
+    """
+    names, votes = _read_votes(folder / split)
+    usable = _usable(votes, allow_ties=split == "FER2013Train")
+    if not usable.any():
+        raise DataError(f"No image of {folder / split} has a usable label", fix="Check its label.csv")
+    _log.info("%s: kept %d of %d images", split, usable.sum(), len(usable))
+    names, votes = [names[i] for i in np.flatnonzero(usable)], votes[usable]
+    images = _read_images(folder / split, names)
+
+    scheme = scheme_by_name("basic-8")
+    columns = [scheme.index(emotion) for emotion in EMOTIONS]
+    emotions = votes[:, : len(EMOTIONS)]
+    targets = np.zeros((len(names), len(scheme.classes)), dtype=np.float32)
+    targets[:, columns] = emotions / emotions.sum(axis=1, keepdims=True)
+    return Sequences(
+        scheme=scheme,
+        frames=images[:, None, None],
+        targets=targets,
+        subjects=(None,) * len(names),
+        digests=tuple(pixel_digest([image]) for image in images),
+    )
+
+
+def _usable(votes: np.ndarray, *, allow_ties: bool) -> np.ndarray:
+    """(N,) bool for votes (N, 10)."""
+    top_emotion = votes[:, : len(EMOTIONS)].max(axis=1)
+    usable = (top_emotion > 0) & (top_emotion >= votes.max(axis=1))
+    if not allow_ties:
+        usable &= (votes == votes.max(axis=1, keepdims=True)).sum(axis=1) == 1
+    return usable
+
+
+def _read_votes(folder: Path) -> tuple[list[str], np.ndarray]:
+    """File names and votes (N, 10) of a split's label.csv."""
+    table = folder / "label.csv"
+    if not table.is_file():
+        raise DataError(f"There is no {table}", why="this is not a complete copy of FERPlus", fix=_LAYOUT)
+    names, votes = [], []
+    with table.open(newline="", encoding="utf-8", errors="replace") as lines:
+        reader = csv.reader(lines)
+        for row in reader:
+            try:
+                name, _box, *counts = row
+                votes.append([int(count) for count in counts])
+            except ValueError:
+                counts = []
+            if len(counts) != len(VOTES):
+                raise DataError(
+                    f"Line {reader.line_num} of {table} is not a FERPlus label",
+                    why=f"it should hold a file name, a box and {len(VOTES)} vote counts",
+                    fix=_LAYOUT,
+                )
+            names.append(name)
+    return names, np.array(votes, dtype=np.int64).reshape(-1, len(VOTES))
+
+
+def _read_images(folder: Path, names: list[str]) -> np.ndarray:
+    """(N, 48, 48) uint8."""
+    present = {path.name for path in folder.iterdir()}
+    missing = [name for name in names if name not in present]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of the {len(names)} images that {folder / 'label.csv'} lists are missing, "
+            f"the first is {missing[0]}",
+            why="the copy was only partly unpacked",
+            fix=_LAYOUT,
+        )
+    images = np.empty((len(names), CROP_SIZE, CROP_SIZE), dtype=np.uint8)
+    for out, name in zip(images, names, strict=True):
+        image = cv2.imread(str(folder / name), cv2.IMREAD_GRAYSCALE)
+        if image is None or image.shape != out.shape:
+            raise DataError(
+                f"{folder / name} is not a readable image of {CROP_SIZE}x{CROP_SIZE} pixels",
+                fix="Unpack FERPlus again",
+            )
+        out[:] = image
+    return images

@@ -1,0 +1,65 @@
+"""Label schemes: the classes that a federation's model tells apart, and the names people use for them."""
+
+from dataclasses import dataclass, field
+
+from shared_models.errors import DataError
+
+_ALIASES = {
+    "angry": "anger",
+    "afraid": "fear",
+    "fearful": "fear",
+    "calm": "neutral",
+    "disgusted": "disgust",
+    "happy": "happiness",
+    "joy": "happiness",
+    "sad": "sadness",
+    "surprised": "surprise",
+    "bored": "boredom",
+    "confused": "confusion",
+    "engaged": "engagement",
+    "frustrated": "frustration",
+}
+_BASIC = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
+_STATES = ("boredom", "engagement", "confusion", "frustration")
+_LEVELS = 4
+
+
+@dataclass(frozen=True)
+class LabelScheme:
+    """An ordered list of classes; a target is a distribution over them."""
+
+    name: str
+    classes: tuple[str, ...]
+    aliases: dict[str, str] = field(default_factory=lambda: dict(_ALIASES), compare=False, repr=False)
+
+    def index(self, label: str) -> int:
+        """The class index of `label`, by its name or a usual alias.
+
+        Raises DataError where the scheme has no such class.
+        """
+        text = label.strip().lower()
+        base, separator, level = text.partition(":")
+        name = self.aliases.get(base, base) + separator + level
+        if name not in self.classes:
+            raise DataError(
+                f"The label '{label}' is not in the scheme {self.name}",
+                fix=f"Use one of: {', '.join(self.classes)}",
+            )
+        return self.classes.index(name)
+
+
+SCHEMES = {
+    scheme.name: scheme
+    for scheme in (
+        LabelScheme("basic-7", _BASIC),
+        LabelScheme("basic-8", (*_BASIC, "contempt")),
+        LabelScheme("learner-4x4", tuple(f"{state}:{level}" for state in _STATES for level in range(_LEVELS))),
+    )
+}
+
+
+def scheme_by_name(name: str) -> LabelScheme:
+    """The label scheme called `name`; raises DataError where there is none."""
+    if name not in SCHEMES:
+        raise DataError(f"There is no label scheme '{name}'", fix=f"Use one of: {', '.join(SCHEMES)}")
+    return SCHEMES[name]

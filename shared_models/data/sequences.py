@@ -1,0 +1,63 @@
+"""The one in-memory form of labelled data: what loaders return and training, simulation and benchmark take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from shared_models.data.labels import LabelScheme
+from shared_models.errors import DataError
+
+SEQUENCE_FRAMES = 16
+CROP_SIZE = 48
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """N labelled sequences of one label scheme.
+
+    frames:   (N, T, 1, H, W) uint8, aligned gray face crops; T = 1 for stills
+    targets:  (N, K) float32, each row a distribution over `scheme.classes` (one-hot, or votes)
+    subjects: N subject ids, None where the data set has none
+    digests:  N hex strings, the first 16 characters of the SHA-256 of the source pixels, so that two
+              data sets can be shown to be disjoint
+    """
+
+    scheme: LabelScheme
+    frames: np.ndarray
+    targets: np.ndarray
+    subjects: tuple[str | None, ...]
+    digests: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.frames)
+        if self.frames.ndim != 5 or self.frames.dtype != np.uint8:
+            raise DataError(
+                "Frames must be uint8 of shape (N, T, 1, H, W)",
+                why=f"got {self.frames.dtype} {self.frames.shape}",
+            )
+        if self.targets.shape != (count, len(self.scheme.classes)):
+            raise DataError(
+                "Targets must have one row a sequence and one column a class", why=f"got {self.targets.shape}"
+            )
+        if len(self.subjects) != count or len(self.digests) != count:
+            raise DataError("Subjects and digests must name every sequence")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) int64: the majority class of each sequence."""
+        return self.targets.argmax(axis=1).astype(np.int64)
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> "Sequences":
+        """The sequences at `indices`, in that order."""
+        index = np.asarray(indices, dtype=np.int64)
+        return replace(
+            self,
+            frames=self.frames[index],
+            targets=self.targets[index],
+            subjects=tuple(self.subjects[i] for i in index),
+            digests=tuple(self.digests[i] for i in index),
+        )

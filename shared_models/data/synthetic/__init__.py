@@ -1,0 +1,1 @@
+"""Synthetic moving faces, rendered from parameters."""

@@ -1,0 +1,1 @@
+"""Metrics, the benchmark protocol and its tables."""

@@ -1,0 +1,167 @@
+"""Scores of a classifier: accuracy, average recall, macro F1, calibration; by class and by subject."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
+
+from shared_models.errors import DataError
+
+CALIBRATION_BINS = 15
+_SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class against all others; all three scores are 0 where the class has no support."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class SubjectSpread:
+    """Accuracy of each subject on its own: the worst served, the middle one, the best served."""
+
+    subjects: int
+    minimum: float
+    median: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What one model scores on one data set.
+
+    uar, macro_f1: means over the classes that occur in the targets, each class counting the same
+    per_class:     every class of the scheme, in its order; support 0 where the data has none of it
+    confusion:     K x K counts, row = true class, column = predicted class
+    log_loss:      mean negative log-likelihood, in nats
+    ece:           expected calibration error, 0 (confidence equals accuracy) to 1
+    by_subject:    None where the data names no subjects
+    """
+
+    accuracy: float
+    uar: float
+    macro_f1: float
+    per_class: dict[str, ClassScore]
+    confusion: list[list[int]]
+    log_loss: float
+    ece: float
+    by_subject: SubjectSpread | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain dicts, lists and numbers, ready for JSON."""
+        return asdict(self)
+
+
+def score(
+    probabilities: np.ndarray,
+    targets: np.ndarray,
+    classes: tuple[str, ...],
+    subjects: tuple[str | None, ...] | None = None,
+) -> Metrics:
+    """Scores of the most probable class, and of the probabilities themselves.
+
+    probabilities: (N, K) float, each row sums to 1
+    targets:       (N,) int, indices into `classes`
+    subjects:      N subject ids; None for a sequence of nobody known
+
+    Raises DataError where the shapes do not fit, a target is no class, or a row is no distribution.
+    """
+    probabilities = _checked_probabilities(probabilities, len(classes))
+    targets = _checked_targets(targets, len(probabilities), len(classes))
+    predicted = probabilities.argmax(axis=1)
+    per_class, summary = _by_class(targets, predicted, classes)
+    every_class = np.arange(len(classes))
+    return Metrics(
+        **summary,
+        per_class=per_class,
+        confusion=confusion_matrix(targets, predicted, labels=every_class).tolist(),
+        log_loss=float(log_loss(targets, probabilities, labels=every_class)),
+        ece=calibration_error(probabilities, targets),
+        by_subject=_by_subject(targets == predicted, subjects),
+    )
+
+
+def majority_baseline(targets: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
+    """Accuracy, uar and macro_f1 of always answering the most frequent class of `targets`, (N,) int.
+
+    Raises DataError where `targets` is empty or holds an index that is no class.
+    """
+    targets = _checked_targets(targets, len(targets), len(classes))
+    most_frequent = np.bincount(targets, minlength=len(classes)).argmax()
+    return _by_class(targets, np.full_like(targets, most_frequent), classes)[1]
+
+
+def calibration_error(probabilities: np.ndarray, targets: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
+    """Expected calibration error of (N, K) probabilities against (N,) targets.
+
+    The gap between accuracy and mean confidence within equal-width bins of confidence, ((m - 1)/M, m/M],
+    weighted by the share of samples in each: Guo et al. 2017, "On Calibration of Modern Neural Networks",
+    equation 3.
+    """
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == targets
+    inner_edges = np.linspace(0, 1, bins + 1)[1:-1]
+    bin_of = np.digitize(confidence, inner_edges, right=True)
+    gaps = np.bincount(bin_of, weights=correct - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(targets))
+
+
+def _by_class(
+    targets: np.ndarray, predicted: np.ndarray, classes: tuple[str, ...]
+) -> tuple[dict[str, ClassScore], dict[str, float]]:
+    precision, recall, f1, support = precision_recall_fscore_support(
+        targets, predicted, labels=np.arange(len(classes)), zero_division=0
+    )
+    per_class = {
+        name: ClassScore(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
+        for i, name in enumerate(classes)
+    }
+    present = support > 0
+    summary = {
+        "accuracy": float((targets == predicted).mean()),
+        "uar": float(recall[present].mean()),
+        "macro_f1": float(f1[present].mean()),
+    }
+    return per_class, summary
+
+
+def _by_subject(correct: np.ndarray, subjects: tuple[str | None, ...] | None) -> SubjectSpread | None:
+    if subjects is None:
+        return None
+    if len(subjects) != len(correct):
+        raise DataError("Subjects must name every sequence", why=f"{len(subjects)} ids for {len(correct)}")
+    hits: dict[str, list[bool]] = {}
+    for subject, hit in zip(subjects, correct, strict=True):
+        if subject is not None:
+            hits.setdefault(subject, []).append(bool(hit))
+    if not hits:
+        return None
+    accuracies = [float(np.mean(own)) for own in hits.values()]
+    return SubjectSpread(len(accuracies), min(accuracies), float(np.median(accuracies)), max(accuracies))
+
+
+def _checked_probabilities(probabilities: np.ndarray, classes: int) -> np.ndarray:
+    values = np.asarray(probabilities, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] != classes:
+        raise DataError("Probabilities must be (N, K), one column a class", why=f"got {values.shape}, K = {classes}")
+    sums = values.sum(axis=1, keepdims=True)
+    if not np.isfinite(values).all() or (values < 0).any() or (np.abs(sums - 1) > _SUM_TOLERANCE).any():
+        raise DataError("Probabilities must be finite, not negative, and sum to 1 in each row")
+    return values / sums
+
+
+def _checked_targets(targets: np.ndarray, count: int, classes: int) -> np.ndarray:
+    values = np.asarray(targets)
+    if count == 0:
+        raise DataError("There is nothing to score", why="the data set is empty")
+    if values.shape != (count,) or not np.issubdtype(values.dtype, np.integer):
+        raise DataError("Targets must be one integer a sequence", why=f"got {values.dtype} {values.shape}")
+    if values.min() < 0 or values.max() >= classes:
+        raise DataError("A target is no class", why=f"targets reach {values.min()} to {values.max()}, K = {classes}")
+    return values.astype(np.int64)

@@ -1,0 +1,83 @@
+"""Files that are written whole or not at all, readable by their owner only."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shared_models.errors import StorageError
+
+
+def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write `data` to `path` so that a crash at any moment leaves the old content or the new, never a part.
+
+    Raises StorageError where the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    with storage_errors(path):
+        try:
+            with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` survive a power cut."""
+    if os.name != "posix":  # Windows cannot open a folder, and writes its names through
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError about `path` into a StorageError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(path) from error
+        raise StorageError(
+            f"{path} cannot be written",
+            why=error.strerror or str(error),
+            fix="Check that its folder exists and belongs to you",
+        ) from error
+
+
+def disk_full(path: Path) -> StorageError:
+    """The error for a write to `path` that found no room."""
+    return StorageError(
+        f"{path} cannot be written",
+        why="the disk is full",
+        fix="Free some space and try again; what was stored before is still there",
+    )
+
+
+def append_line(path: Path, line: bytes, mode: int = 0o600) -> None:
+    """Append `line` and a line end to `path` and flush it to the disk.
+
+    Raises StorageError where the disk is full; `path` is then as it was.
+    """
+    with (
+        storage_errors(path),
+        open(path, "ab", 0, opener=lambda name, flags: os.open(name, flags, mode)) as file,
+    ):
+        size = os.fstat(file.fileno()).st_size
+        try:
+            if file.write(line + b"\n") != len(line) + 1:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+        except OSError:
+            os.ftruncate(file.fileno(), size)
+            raise

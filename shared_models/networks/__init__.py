@@ -1,0 +1,1 @@
+"""Frame encoders, temporal models, pooling and heads, by name."""

@@ -1,0 +1,59 @@
+"""Building blocks: residual GroupNorm encoder for one frame, attention pooling over time."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_GROUPS = 8
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with GroupNorm and a projected shortcut; the first halves the resolution by `stride`.
+
+    GroupNorm, not BatchNorm: a batch statistic would mix sequences, and no per-sequence gradient would exist.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = nn.GroupNorm(_GROUPS, outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = nn.GroupNorm(_GROUPS, outputs)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+class CompactEncoder(nn.Module):
+    """A small residual GroupNorm network for one gray face crop, 0.43M parameters, 128 features."""
+
+    features = 128
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, 32, 3, 1, 1, bias=False)
+        self.norm = nn.GroupNorm(_GROUPS, 32)
+        self.blocks = nn.Sequential(
+            ResidualBlock(32, 48, 1), ResidualBlock(48, 96, 2), ResidualBlock(96, self.features, 2)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 1, H, W) in [0, 1] -> (N, 128)."""
+        y = F.max_pool2d(F.relu(self.norm(self.stem(x - 0.5))), 2)
+        return self.blocks(y).mean((-2, -1))
+
+
+class AttentionPooling(nn.Module):
+    """A learnt weighted mean over time: softmax of one score a step (Bahdanau et al. 2015, section 3.1)."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(inputs, 1)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(B, T, D) -> (B, D)."""
+        weights = torch.softmax(self.score(states), dim=1)
+        return (weights * states).sum(dim=1)

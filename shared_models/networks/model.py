@@ -1,0 +1,113 @@
+"""The model family's common form: encoder for each frame, temporal model over frames, classifier over time."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from shared_models.errors import ModelError
+from shared_models.networks.layers import AttentionPooling
+
+STAGES = ("encoder", "temporal", "classifier")
+_TRAINABLE_STAGES = {
+    "classifier": ("classifier",),
+    "head": ("temporal", "classifier"),
+    "head+affine": ("temporal", "classifier"),
+    "all": STAGES,
+}
+TRAINABLE_PARTS = tuple(_TRAINABLE_STAGES)
+
+
+class Classifier(nn.Module):
+    """Attention pooling and the last linear layer: the smallest part that can be trained."""
+
+    def __init__(self, inputs: int, classes: int) -> None:
+        super().__init__()
+        self.pool = AttentionPooling(inputs)
+        self.linear = nn.Linear(inputs, classes)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(B, T, D) -> logits (B, K)."""
+        return self.linear(self.pool(states))
+
+
+class LstmStates(nn.Module):
+    """A unidirectional LSTM that returns its hidden state after each frame."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(inputs, hidden, batch_first=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, hidden)."""
+        states: Tensor = self.lstm(features)[0]
+        return states
+
+
+class EmotionModel(nn.Module):
+    """frames (B, T, 1, H, W) in [0, 1] -> logits (B, K), in three stages that can be run one after the other."""
+
+    def __init__(self, name: str, encoder: nn.Module, temporal: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.name = name
+        self.encoder, self.temporal, self.classifier = encoder, temporal, classifier
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.run_from("encoder", frames)
+
+    def run_from(self, stage: str, inputs: Tensor) -> Tensor:
+        """Logits (B, K) from the inputs of `stage`: frames (B, T, 1, H, W), features (B, T, D) or states (B, T, H)."""
+        return self._run(STAGES[STAGES.index(stage) :], inputs)
+
+    def run_until(self, stage: str, frames: Tensor) -> Tensor:
+        """What the stages before `stage` make of frames (B, T, 1, H, W): the inputs of `run_from(stage, ...)`."""
+        return self._run(STAGES[: STAGES.index(stage)], frames)
+
+    def _run(self, stages: tuple[str, ...], x: Tensor) -> Tensor:
+        for stage in stages:
+            if stage == "encoder":
+                batch, time = x.shape[:2]
+                x = self.encoder(x.flatten(0, 1)).unflatten(0, (batch, time))
+            else:
+                x = getattr(self, stage)(x)
+        return x
+
+    def first_trainable_stage(self, part: str) -> str:
+        """The first stage that training `part` changes: everything before it can be computed once."""
+        return "encoder" if part == "head+affine" else _stages_of(part)[0]
+
+    def trainable(self, part: str) -> dict[str, nn.Parameter]:
+        """The parameters of trainable part `part`, by name, in a fixed order."""
+        prefixes = tuple(f"{stage}." for stage in _stages_of(part))
+        chosen = {n: p for n, p in self.named_parameters() if n.startswith(prefixes)}
+        if part == "head+affine":
+            affine = {
+                f"{name}.{kind}": getattr(module, kind)
+                for name, module in self.named_modules()
+                if isinstance(module, nn.GroupNorm)
+                for kind in ("weight", "bias")
+            }
+            chosen = affine | chosen
+        return chosen
+
+    def freeze_all_but(self, part: str) -> dict[str, nn.Parameter]:
+        """Lets only trainable part `part` take gradients and returns its parameters."""
+        chosen = self.trainable(part)
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
+        for parameter in chosen.values():
+            parameter.requires_grad_(True)
+        return chosen
+
+    def add(self, delta: Mapping[str, Tensor], scale: float = 1.0) -> None:
+        """Adds `scale * delta` in place to the parameters that `delta` names."""
+        parameters = dict(self.named_parameters())
+        with torch.no_grad():
+            for name, change in delta.items():
+                parameters[name].add_(change, alpha=scale)
+
+
+def _stages_of(part: str) -> tuple[str, ...]:
+    if part not in _TRAINABLE_STAGES:
+        raise ModelError(f"There is no trainable part '{part}'", fix=f"Use one of: {', '.join(TRAINABLE_PARTS)}")
+    return _TRAINABLE_STAGES[part]

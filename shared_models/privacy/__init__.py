@@ -1,0 +1,1 @@
+"""Policy, per-sequence gradients, noise, accounting, claims and the ledger."""

@@ -1,0 +1,127 @@
+"""Task and update as they travel: every field and every byte count is checked before anything is used.
+
+A weight arrives as a NumPy file whose header is already known from the installed architecture, so it is compared,
+never parsed: no shape, dtype or size of the sender's choosing reaches a decoder.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from torch import Tensor
+
+from shared_models.errors import LedgerError, WireError
+from shared_models.networks.weights import weights_hash
+from shared_models.privacy.ledger import Entry, parse_entry
+
+WIRE_VERSION = 1
+_MAX_TEXT = 4096
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the server asks of a device in one round."""
+
+    study: str
+    round: int
+    nonce: str
+    model_hash: str
+    policy_hash: str
+    weights: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a device answers: the noised change of the trainable part, and the signed debit behind it."""
+
+    nonce: str
+    debit: Entry
+    delta: dict[str, Tensor]
+
+
+def encode_task(task: Task) -> RecordDict:
+    fields = {
+        "version": WIRE_VERSION,
+        "study": task.study,
+        "round": task.round,
+        "nonce": task.nonce,
+        "model_hash": task.model_hash,
+        "policy_hash": task.policy_hash,
+    }
+    return RecordDict({"task": ConfigRecord(fields), "weights": _encode_weights(task.weights)})
+
+
+def decode_task(record: RecordDict, shapes: Shapes) -> Task:
+    """Raises WireError where a field is missing, unknown or of the wrong type, a weight does not have the shape
+    that the installed model has, is not finite, or the weights do not have the hash that the task names."""
+    fields = _fields(record, "task", ("weights",), study=str, round=int, nonce=str, model_hash=str, policy_hash=str)
+    weights = _decode_weights(record["weights"], shapes)
+    if weights_hash(weights) != fields["model_hash"]:
+        raise WireError("model", "The weights are not those that the task names")
+    return Task(weights=weights, **fields)
+
+
+def encode_update(update: Update) -> RecordDict:
+    fields = {"version": WIRE_VERSION, "nonce": update.nonce, "debit": update.debit.model_dump_json()}
+    return RecordDict({"update": ConfigRecord(fields), "delta": _encode_weights(update.delta)})
+
+
+def decode_update(record: RecordDict, shapes: Shapes) -> Update:
+    """Raises WireError where a field is missing, unknown or of the wrong type, or a change does not have the shape
+    of the trainable part or is not finite."""
+    fields = _fields(record, "update", ("delta",), nonce=str, debit=str)
+    try:
+        debit = parse_entry(fields["debit"])
+    except LedgerError as error:
+        raise WireError("schema", "The debit cannot be read") from error
+    return Update(nonce=fields["nonce"], debit=debit, delta=_decode_weights(record["delta"], shapes))
+
+
+def shapes_of(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shape that each weight must have on the wire."""
+    return {name: tuple(value.shape) for name, value in weights.items()}
+
+
+def _fields(record: RecordDict, name: str, others: tuple[str, ...], **types: type) -> dict:
+    if set(record) != {name, *others} or not isinstance(record[name], ConfigRecord):
+        raise WireError("schema", "The message does not have the expected parts")
+    fields = dict(record[name])
+    version = fields.pop("version", None)
+    if version != WIRE_VERSION:
+        raise WireError("version", f"The message has wire format {version}, this program speaks {WIRE_VERSION}")
+    if set(fields) != set(types) or any(type(fields[key]) is not kind for key, kind in types.items()):
+        raise WireError("schema", "The message does not have the expected fields")
+    if any(isinstance(value, str) and len(value) > _MAX_TEXT for value in fields.values()):
+        raise WireError("schema", "A field of the message is too long")
+    return fields
+
+
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.empty(shape, dtype="<f4"), allow_pickle=False)
+    return buffer.getvalue()[: buffer.tell() - 4 * int(np.prod(shape, dtype=np.int64))]
+
+
+def _encode_weights(weights: Mapping[str, Tensor]) -> ArrayRecord:
+    return ArrayRecord({name: Array(value.detach().to(torch.float32).numpy()) for name, value in weights.items()})
+
+
+def _decode_weights(record: object, shapes: Shapes) -> dict[str, Tensor]:
+    if not isinstance(record, ArrayRecord) or set(record) != set(shapes):
+        raise WireError("schema", "The message does not hold the expected weights")
+    return {name: _decode_array(record[name], shape) for name, shape in shapes.items()}
+
+
+def _decode_array(array: Array, shape: tuple[int, ...]) -> Tensor:
+    header = _npy_header(shape)
+    if len(array.data) != len(header) + 4 * int(np.prod(shape, dtype=np.int64)) or not array.data.startswith(header):
+        raise WireError("shape", "A weight does not have the expected shape and type")
+    values = np.frombuffer(array.data, dtype="<f4", offset=len(header)).reshape(shape)
+    if not np.isfinite(values).all():
+        raise WireError("not_finite", "A weight is not finite")
+    return torch.from_numpy(values.copy())

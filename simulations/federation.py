@@ -1,0 +1,81 @@
+"""A federation in one process: the client's own training and the server's own aggregation, without the wire.
+
+Noise comes from a seed, so a run can be repeated; whoever has the seed can take the noise off. That is why a
+simulation's claims are marked `simulated`.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fl_client.training import FeatureCache, local_update
+from fl_server.aggregation import StreamingMean
+from shared_models.data.sequences import Sequences
+from shared_models.evaluation.benchmark import Benchmark
+from shared_models.evaluation.metrics import Metrics
+from shared_models.networks.model import EmotionModel
+from shared_models.privacy.noise import NoiseSource
+from shared_models.privacy.policy import Policy
+from shared_models.wire import shapes_of
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What a simulated federation came to. `participations`: the most rounds that any one client took part in."""
+
+    model: EmotionModel
+    before: Metrics
+    after: Metrics
+    participations: int
+
+
+class SimulatedClient:
+    """One device's data and its cache of frozen features."""
+
+    def __init__(self, number: int, data: Sequences) -> None:
+        self._number, self._data = number, data
+        self._features = FeatureCache()
+
+    def update(self, model: EmotionModel, policy: Policy, seed: int, round_: int) -> dict[str, torch.Tensor]:
+        """The noised change that this client would send in `round_`; `model` is left as it was."""
+        data = self._data.take(np.arange(min(len(self._data), policy.max_sequences)))
+        frames = ((str(row), sequence) for row, sequence in enumerate(data.frames))
+        inputs = self._features.inputs(model, policy.trainable, frames)
+        noise = NoiseSource.from_seed(seed, round_, self._number)
+        return local_update(copy.deepcopy(model), policy, inputs, torch.from_numpy(data.targets), noise)
+
+
+def simulate(
+    model: EmotionModel,
+    policy: Policy,
+    clients: Sequence[Sequences],
+    rounds: int,
+    cohort: int,
+    benchmark: Benchmark,
+    seed: int,
+    progress: Progress = lambda done, total: None,
+) -> Simulated:
+    """`rounds` rounds of `cohort` clients each, from a copy of `model`. The same arguments give the same result.
+
+    A client that has reached the policy's lifetime participations takes part in no further round.
+    """
+    model = copy.deepcopy(model)
+    before = benchmark.score(model)
+    devices = [SimulatedClient(number, data) for number, data in enumerate(clients)]
+    spent = np.zeros(len(devices), dtype=int)
+    rng = np.random.default_rng(seed)
+    for round_ in range(1, rounds + 1):
+        eligible = np.flatnonzero(spent < policy.participations)
+        chosen = np.sort(rng.permutation(eligible)[:cohort])
+        mean = StreamingMean(shapes_of(model.trainable(policy.trainable)))
+        for number in chosen:
+            mean.add(devices[number].update(model, policy, seed, round_))
+        spent[chosen] += 1
+        model.add(mean.result())
+        progress(round_, rounds)
+    return Simulated(model, before, benchmark.score(model), int(spent.max(initial=0)))

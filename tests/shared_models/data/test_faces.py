@@ -1,0 +1,122 @@
+import hashlib
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from shared_models.data.faces import (
+    Face,
+    HaarFinder,
+    Refusal,
+    YuNetFinder,
+    crop_face,
+    crop_square,
+    single_face,
+)
+from shared_models.data.synthetic.domains import LAPTOP
+from shared_models.data.synthetic.expression import EXPRESSIONS, apex
+from shared_models.data.synthetic.people import person
+from shared_models.data.synthetic.render import render_frame
+from shared_models.data.synthetic.scene import Pose
+from shared_models.errors import SettingsError
+
+cv2.setNumThreads(1)
+
+
+@pytest.fixture(scope="module")
+def haar() -> HaarFinder:
+    return HaarFinder()
+
+
+@pytest.fixture(scope="module")
+def yunet() -> YuNetFinder:
+    shared = Path(os.environ.get("ATTUNE_SHARED", Path(__file__).parents[4] / "shared"))
+    model = shared / "data" / "yunet" / "yunet_n_320_320.onnx"
+    if not model.is_file():
+        pytest.skip("the YuNet model is not here; set ATTUNE_SHARED to the folder that holds data/yunet")
+    return YuNetFinder(model, hashlib.sha256(model.read_bytes()).hexdigest())
+
+
+def portrait(number: int, label: str = "neutral", roll: float = 0.0, x: float = 0.5) -> np.ndarray:
+    rng = np.random.default_rng(number)
+    someone = person(number)
+    actions = apex(label, LAPTOP.display, someone.manner)
+    pose = Pose(yaw=0.02, pitch=0.1, roll=roll, x=x)
+    return render_frame(someone.identity, actions, pose, LAPTOP.scene(rng), rng)
+
+
+def test_one_face_is_found_in_colour_and_in_gray(haar: HaarFinder) -> None:
+    frame = portrait(1)
+    for view in (frame, cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)):
+        face = single_face(haar, view)
+        assert isinstance(face, Face)
+        x, y, width, height = face.box
+        assert x < 320 < x + width
+        assert y < 220 < y + height
+
+
+def test_refusals_name_their_reason(haar: HaarFinder) -> None:
+    two = np.hstack([portrait(1)[:, 160:480], portrait(2)[:, 160:480]])
+    assert single_face(haar, two) is Refusal.SEVERAL_FACES
+    assert single_face(haar, np.full((480, 640, 3), 90, np.uint8)) is Refusal.NO_FACE
+    assert Refusal.SEVERAL_FACES == "several_faces"
+
+
+def test_small_frames_are_searched_as_they_are(haar: HaarFinder) -> None:
+    small = cv2.resize(portrait(1), (240, 180), interpolation=cv2.INTER_AREA)
+    face = single_face(haar, small)
+    assert isinstance(face, Face)
+    assert face.box[0] + face.box[2] <= 240
+
+
+def test_haar_and_yunet_cut_about_the_same_square(haar: HaarFinder, yunet: YuNetFinder) -> None:
+    likeness, ratios = [], []
+    for number, label in enumerate(EXPRESSIONS):
+        frame = portrait(number, label)
+        ours, theirs = single_face(haar, frame), single_face(yunet, frame)
+        assert isinstance(ours, Face)
+        assert isinstance(theirs, Face)
+        ratios.append(crop_square(ours)[1] / crop_square(theirs)[1])
+        pair = np.stack([crop_face(frame, ours).ravel(), crop_face(frame, theirs).ravel()])
+        likeness.append(np.corrcoef(pair)[0, 1])
+    assert 0.9 < np.median(ratios) < 1.15
+    assert np.median(likeness) > 0.8
+
+
+def test_landmarks_level_a_tilted_face(yunet: YuNetFinder) -> None:
+    level, tilted = portrait(4), portrait(4, roll=0.3)
+    faces = [single_face(yunet, frame) for frame in (level, tilted)]
+    crops = [
+        crop_face(frame, face) for frame, face in zip((level, tilted), faces, strict=True) if isinstance(face, Face)
+    ]
+    assert crop_square(faces[1])[2] == pytest.approx(0.3, abs=0.08)
+    assert np.corrcoef(crops[0].ravel(), crops[1].ravel())[0, 1] > 0.85
+
+
+def test_a_crop_is_exactly_the_square_of_the_box() -> None:
+    frame = np.zeros((480, 640), np.uint8)
+    frame[100:204, 200:304] = 200
+    crop = crop_face(frame, Face((202, 102, 100, 100)), size=52)
+    assert crop.shape == (52, 52)
+    assert crop.dtype == np.uint8
+    assert crop.min() >= 195
+
+
+def test_a_square_that_leaves_the_frame_repeats_its_edge() -> None:
+    crop = crop_face(np.full((120, 160, 3), 70, np.uint8), Face((-20, 60, 90, 90)))
+    assert crop.shape == (48, 48)
+    assert (crop == 70).all()
+
+
+def test_a_model_file_that_was_changed_is_refused(tmp_path: Path) -> None:
+    model = tmp_path / "face.onnx"
+    model.write_bytes(b"not the model")
+    with pytest.raises(SettingsError, match="not the expected file"):
+        YuNetFinder(model, "0" * 64)
+
+
+def test_a_missing_model_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"absent\.onnx cannot be read"):
+        YuNetFinder(tmp_path / "absent.onnx", "0" * 64)

@@ -1,0 +1,137 @@
+import csv
+import hashlib
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from shared_models.data.ferplus import load_ferplus
+from shared_models.errors import DataError
+
+# neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, not a face
+CLEAR = [1, 7, 0, 0, 0, 0, 0, 0, 2, 0]
+TIED = [0, 0, 4, 0, 0, 0, 4, 0, 1, 1]
+TIED_WITH_UNKNOWN = [0, 0, 0, 4, 1, 0, 0, 0, 4, 1]
+UNKNOWN = [3, 0, 0, 0, 0, 0, 0, 1, 6, 0]
+NOT_A_FACE = [0, 0, 0, 0, 0, 0, 0, 0, 0, 10]
+SPLIT_EVENLY = [0, 0, 0, 0, 0, 0, 0, 0, 5, 5]
+NO_VOTES = [0] * 10
+CONTEMPT = [4, 0, 0, 0, 0, 0, 0, 6, 0, 0]
+ALL = [CLEAR, TIED, TIED_WITH_UNKNOWN, UNKNOWN, NOT_A_FACE, SPLIT_EVENLY, NO_VOTES, CONTEMPT]
+
+
+def image(number: int) -> np.ndarray:
+    return np.random.default_rng(number).integers(0, 256, (48, 48), dtype=np.uint8)
+
+
+def write_split(folder: Path, votes: list[list[int]], split: str = "FER2013Train") -> Path:
+    """A copy in the official layout; image i has the pixels of image(i)."""
+    (folder / split).mkdir()
+    with (folder / split / "label.csv").open("w", newline="") as table:
+        for i, counts in enumerate(votes):
+            csv.writer(table).writerow([f"fer{i:07d}.png", "(0, 0, 48, 48)", *counts])
+            cv2.imwrite(str(folder / split / f"fer{i:07d}.png"), image(i))
+    return folder
+
+
+def test_votes_become_shares_of_the_emotions(tmp_path: Path) -> None:
+    stills = load_ferplus(write_split(tmp_path, [CLEAR, CONTEMPT]), "FER2013Train")
+    assert stills.scheme.name == "basic-8"
+    shares = [dict(zip(stills.scheme.classes, row.tolist(), strict=True)) for row in stills.targets]
+    assert {name: share for name, share in shares[0].items() if share} == {
+        "neutral": 0.125,
+        "happiness": 0.875,
+    }
+    assert {name: share for name, share in shares[1].items() if share} == pytest.approx(
+        {"neutral": 0.4, "contempt": 0.6}
+    )
+    assert stills.subjects == (None, None)
+
+
+def test_pixels_and_their_digests_are_those_of_the_files(tmp_path: Path) -> None:
+    stills = load_ferplus(write_split(tmp_path, [CLEAR, CLEAR]), "FER2013Train")
+    assert stills.frames.shape == (2, 1, 1, 48, 48)
+    np.testing.assert_array_equal(stills.frames[:, 0, 0], [image(0), image(1)])
+    assert stills.digests == tuple(hashlib.sha256(image(i).tobytes()).hexdigest()[:16] for i in range(2))
+
+
+def test_training_keeps_ties_as_soft_labels(tmp_path: Path) -> None:
+    stills = load_ferplus(write_split(tmp_path, ALL), "FER2013Train")
+    np.testing.assert_array_equal(stills.frames[:, 0, 0], [image(i) for i in (0, 1, 2, 7)])
+    assert sorted(stills.targets[1].tolist())[-2:] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("split", ["FER2013Valid", "FER2013Test"])
+def test_evaluation_drops_ties(tmp_path: Path, split: str) -> None:
+    stills = load_ferplus(write_split(tmp_path, ALL, split), split)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(stills.frames[:, 0, 0], [image(i) for i in (0, 7)])
+
+
+def test_a_split_that_is_not_there_is_named(tmp_path: Path) -> None:
+    write_split(tmp_path, [CLEAR])
+    with pytest.raises(
+        DataError,
+        match=r"There is no .*FER2013Test.label\.csv.*Unpack FERPlus so that.*label\.csv and its PNG",
+    ):
+        load_ferplus(tmp_path, "FER2013Test")
+
+
+def test_a_half_unpacked_copy_says_what_is_missing(tmp_path: Path) -> None:
+    write_split(tmp_path, [CLEAR] * 4)
+    for i in (1, 3):
+        (tmp_path / "FER2013Train" / f"fer{i:07d}.png").unlink()
+    with pytest.raises(
+        DataError, match=r"2 of the 4 images .* are missing, the first is fer0000001\.png.*partly unpacked"
+    ):
+        load_ferplus(tmp_path, "FER2013Train")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "fer1.png",
+        'fer1.png,"(0, 0, 48, 48)",1,2,3',
+        "Usage,Image name," + ",".join("abcdefghij"),
+        "a,b," + "1," * 10 + "1",
+    ],
+)
+def test_a_line_that_is_no_label_is_named(tmp_path: Path, line: str) -> None:
+    write_split(tmp_path, [CLEAR])
+    with (tmp_path / "FER2013Train" / "label.csv").open("a") as table:
+        table.write(line + "\n")
+    with pytest.raises(DataError, match=r"Line 2 of .* is not a FERPlus label"):
+        load_ferplus(tmp_path, "FER2013Train")
+
+
+@pytest.mark.parametrize("content", [b"not a picture", cv2.imencode(".png", np.zeros((47, 48), np.uint8))[1].tobytes()])
+def test_a_damaged_image_is_named(tmp_path: Path, content: bytes) -> None:
+    write_split(tmp_path, [CLEAR])
+    (tmp_path / "FER2013Train" / "fer0000000.png").write_bytes(content)
+    with pytest.raises(DataError, match=r"fer0000000\.png is not a readable image of 48x48 pixels"):
+        load_ferplus(tmp_path, "FER2013Train")
+
+
+def test_nothing_usable_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"No image of .*FER2013Train has a usable label"):
+        load_ferplus(write_split(tmp_path, [UNKNOWN]), "FER2013Train")
+
+
+def test_the_first_images_of_a_real_copy(tmp_path: Path) -> None:
+    beside_the_repository = Path(__file__).resolve().parents[4] / "shared"
+    archive = Path(os.environ.get("ATTUNE_SHARED", beside_the_repository)) / "data" / "ferplus.zip"
+    if not archive.is_file():
+        pytest.skip("no copy of FERPlus: set ATTUNE_SHARED to the folder that holds data/ferplus.zip")
+    with zipfile.ZipFile(archive) as packed:
+        lines = io.StringIO(packed.read("FER2013Valid/label.csv").decode()).readlines()[:300]
+        for row in csv.reader(lines):
+            packed.extract(f"FER2013Valid/{row[0]}", tmp_path)
+    (tmp_path / "FER2013Valid" / "label.csv").write_text("".join(lines))
+    stills = load_ferplus(tmp_path, "FER2013Valid")
+    assert 270 < len(stills) < 300
+    assert np.bincount(stills.labels, minlength=8)[:2].sum() > len(stills) / 2, "most faces are neutral or happy"
+    np.testing.assert_allclose(stills.targets.sum(axis=1), 1, rtol=1e-5)

@@ -1,0 +1,186 @@
+import csv
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from shared_models.data.faces import Face
+from shared_models.data.labels import scheme_by_name
+from shared_models.data.manifest import load_manifest
+from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES, Sequences
+from shared_models.data.stills import move_camera
+from shared_models.errors import DataError
+
+COLUMNS = ("clip_id", "subject_id", "label", "path")
+
+
+class BrightFace:
+    """Finds one face in every frame that is not black."""
+
+    def find(self, frame: np.ndarray) -> list[Face]:
+        return [Face((20, 20, 60, 60))] if frame.max() > 20 else []
+
+
+def load(folder: Path, rows: Sequence[Sequence[str]], columns: Sequence[str] = COLUMNS) -> Sequences:
+    with (folder / "clips.csv").open("w", newline="") as manifest:
+        csv.writer(manifest).writerows([columns, *rows])
+    return load_manifest(folder / "clips.csv", scheme_by_name("basic-7"), BrightFace())
+
+
+def write_picture(path: Path, brightness: int = 120) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    cv2.imwrite(str(path), np.full((100, 120, 3), brightness, dtype=np.uint8))
+    return path
+
+
+def write_video(path: Path, brightnesses: Sequence[int]) -> Path:
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (120, 100))
+    for brightness in brightnesses:
+        video.write(np.full((100, 120, 3), brightness, dtype=np.uint8))
+    video.release()
+    return path
+
+
+def test_videos_folders_and_images_become_sequences_of_one_form(tmp_path: Path) -> None:
+    write_video(tmp_path / "smile.avi", range(50, 250, 5))
+    for i in range(20):
+        write_picture(tmp_path / "frown" / f"{i}.png", 60 + i)
+    write_picture(tmp_path / "shock.jpg")
+    rows = [
+        ("a", "p1", "Happy", "smile.avi"),
+        ("b", "p2", "sad", "frown"),
+        ("c", "", "surprise", "shock.jpg"),
+    ]
+    sequences = load(tmp_path, rows)
+    assert sequences.frames.shape == (3, SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
+    assert [sequences.scheme.classes[label] for label in sequences.labels] == [
+        "happiness",
+        "sadness",
+        "surprise",
+    ]
+    assert sequences.targets.sum(axis=1).tolist() == [1, 1, 1]
+    assert sequences.subjects == ("p1", "p2", None)
+    courses = sequences.frames[:2].mean(axis=(2, 3, 4))
+    np.testing.assert_allclose(courses[:, [0, -1]], [[50, 245], [60, 79]], atol=3)
+    assert (np.diff(courses) > 0).all()
+
+
+def test_start_and_end_cut_a_clip_out_of_a_video(tmp_path: Path) -> None:
+    write_video(tmp_path / "talk.avi", range(50, 250, 5))
+    rows = [("a", "p", "joy", "talk.avi", "1", "2.1"), ("b", "p", "joy", "talk.avi", "", "")]
+    first, whole = load(tmp_path, rows, [*COLUMNS, "start", "end"]).frames.mean(axis=(2, 3, 4))
+    np.testing.assert_allclose(first[[0, -1]], [100, 150], atol=3)
+    np.testing.assert_allclose(whole[[0, -1]], [50, 245], atol=3)
+
+
+def test_cropped_faces_are_taken_whole_without_looking_for_a_face(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 20, (CROP_SIZE, CROP_SIZE), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "face.png"), pixels)
+    sequences = load(tmp_path, [("a", "p", "joy", "face.png", "cropped")], [*COLUMNS, "faces"])
+    np.testing.assert_array_equal(sequences.frames[0, :, 0], move_camera(pixels, sequences.digests[0]))
+
+
+def test_paths_start_at_the_manifest_and_unknown_columns_are_ignored(tmp_path: Path) -> None:
+    write_picture(tmp_path / "data" / "face.png")
+    (tmp_path / "lists").mkdir()
+    row = ("a", "p", "joy", "../data/face.png", "female", "glasses")
+    assert len(load(tmp_path / "lists", [row], [*COLUMNS, "gender", "group"])) == 1
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    write_picture(tmp_path / "face.png")
+    (tmp_path / "clips.csv").write_text("clip_id,subject_id,label,path\na,p,joy,face.png\n", encoding="utf-8-sig")
+    assert len(load_manifest(tmp_path / "clips.csv", scheme_by_name("basic-7"), BrightFace())) == 1
+
+
+def test_a_digest_names_the_pixels_not_the_file(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png", 100)
+    write_picture(tmp_path / "b.bmp", 100)
+    write_picture(tmp_path / "c.png", 101)
+    digests = load(tmp_path, [(name, "p", "joy", name) for name in ("a.png", "b.bmp", "c.png")]).digests
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_clips_without_a_face_are_dropped_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_picture(tmp_path / "good.png")
+    write_picture(tmp_path / "dark.png", 0)
+    write_video(tmp_path / "fading.avi", [120] * 7 + [0] * 9)
+    rows = [
+        ("one", "p", "joy", "dark.png"),
+        ("two", "q", "sad", "good.png"),
+        ("three", "r", "joy", "fading.avi"),
+    ]
+    with caplog.at_level(logging.WARNING):
+        sequences = load(tmp_path, rows)
+    assert sequences.subjects == ("q",)
+    assert "dropped 2 of 3 clips" in caplog.text
+    assert caplog.text.rstrip().endswith("one, three")
+
+
+def test_nothing_left_is_an_error(tmp_path: Path) -> None:
+    write_picture(tmp_path / "dark.png", 0)
+    with pytest.raises(DataError, match=r"None of the 1 clips of .* can be used.*fewer than half of the frames"):
+        load(tmp_path, [("a", "p", "joy", "dark.png")])
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        (("a", "p", "joy", "gone.png"), "There is no file or folder 'gone.png'. paths are relative to"),
+        (("a", "p", "joy", ""), "There is no file or folder ''"),
+        (("a", "p", "joy"), "There is no file or folder ''"),
+        (
+            ("a", "p", "glee", "face.png"),
+            "The label 'glee' is not in the scheme basic-7. Use one of: neutral,",
+        ),
+        (("a", "p", "joy", "face.png", "2", "2"), "The start, 2 s, is not before the end, 2 s"),
+        (("a", "p", "joy", "face.png", "", "0"), "The start, 0 s, is not before the end, 0 s"),
+        (("a", "p", "joy", "face.png", "soon", ""), "The start 'soon' is not a time in seconds"),
+        (("a", "p", "joy", "face.png", "-1", ""), "The start '-1' is not a time in seconds"),
+        (("a", "p", "joy", "face.png", "", "nan"), "The end 'nan' is not a time in seconds"),
+        (("a", "p", "joy", "face.png", "1", ""), "face.png is not a video, so it cannot have a start or end"),
+        (("a", "p", "joy", "face.png", "", "", "crop"), "The column faces says 'crop'. Write cropped"),
+        (("a", "p", "joy", "broken.avi"), "broken.avi cannot be read as a video"),
+        (("a", "p", "joy", "broken.png"), "broken.png cannot be read as an image"),
+    ],
+)
+def test_an_error_names_the_line(tmp_path: Path, bad: tuple[str, ...], sentence: str) -> None:
+    write_picture(tmp_path / "face.png")
+    for name in ("broken.avi", "broken.png"):
+        (tmp_path / name).write_bytes(b"neither")
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, [("ok", "p", "joy", "face.png"), bad], [*COLUMNS, "start", "end", "faces"])
+    message = str(caught.value)
+    assert message.startswith(f"Line 3 of {tmp_path / 'clips.csv'}: ")
+    assert sentence in message
+
+
+def test_lines_are_checked_before_any_clip_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "broken.avi").write_bytes(b"no video")
+    with pytest.raises(DataError, match=r"Line 3 .*'gone.png'"):
+        load(tmp_path, [("a", "p", "joy", "broken.avi"), ("b", "p", "joy", "gone.png")])
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"Line 1 of .* lacks the column subject_id, label. Begin the manifest with"):
+        load(tmp_path, [("a", "face.png")], ["clip_id", "path"])
+
+
+def test_an_empty_manifest_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"lists no clips. Add one line for each clip"):
+        load(tmp_path, [])
+
+
+@pytest.mark.parametrize("content", [b"clip_id,subject_id,label,path\na,p,fr\xf6hlich,face.png\n", b"\xff\xd8\xff\xe0"])
+def test_a_manifest_that_is_no_text_is_said_so(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "clips.csv").write_bytes(content)
+    with pytest.raises(DataError, match="is not a CSV file in UTF-8"):
+        load_manifest(tmp_path / "clips.csv", scheme_by_name("basic-7"), BrightFace())
+
+
+def test_a_missing_manifest_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"The manifest .*gone\.csv cannot be read. No such file"):
+        load_manifest(tmp_path / "gone.csv", scheme_by_name("basic-7"), BrightFace())

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from shared_models.data.labels import scheme_by_name
+from shared_models.data.sequences import Sequences
+from shared_models.errors import DataError, ModelError
+from shared_models.evaluation.benchmark import Benchmark
+
+SCHEME = scheme_by_name("basic-7")
+CLASSES = len(SCHEME.classes)
+
+
+def benchmark(count: int = 10) -> Benchmark:
+    """Sequence i is of class i % K, and its pixels say so: all are 30 times its class."""
+    labels = np.arange(count) % CLASSES
+    frames = np.broadcast_to((labels * 30).astype(np.uint8)[:, None, None, None, None], (count, 3, 1, 4, 4)).copy()
+    targets = np.eye(CLASSES, dtype=np.float32)[labels]
+    return Benchmark(Sequences(SCHEME, frames, targets, tuple(f"s{i % 2}" for i in range(count)), ("",) * count))
+
+
+class ReadsBrightness(nn.Module):
+    """Knows the class from the brightness, except that dropout spoils its answers while it is training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(0.9)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        brightness = self.dropout(x.mean(dim=(1, 2, 3, 4)) * 255)
+        return -10 * (brightness[:, None] / 30 - torch.arange(CLASSES)).abs()
+
+
+class Answers(nn.Module):
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(x), -1)
+
+
+def test_a_model_that_knows_scores_one_on_inputs_scaled_to_one() -> None:
+    metrics = benchmark().score(ReadsBrightness())
+
+    assert metrics.accuracy == metrics.uar == 1
+    assert metrics.by_subject is not None
+    assert metrics.by_subject.subjects == 2
+
+
+def test_the_score_does_not_depend_on_the_batch_nor_on_the_call() -> None:
+    model = ReadsBrightness()
+
+    assert benchmark().score(model, batch=3) == benchmark().score(model, batch=64) == benchmark().score(model)
+
+
+def test_every_part_gets_its_own_training_flag_back() -> None:
+    model = nn.Sequential(ReadsBrightness(), nn.Identity())
+    model[0].eval()
+
+    benchmark().score(model)
+
+    assert model.training
+    assert not model[0].training
+    assert not model[0].dropout.training
+    assert model[1].training
+
+
+def test_the_flags_come_back_after_an_error_too() -> None:
+    model = Answers(torch.full((CLASSES,), float("nan")))
+    with pytest.raises(ModelError, match="not finite"):
+        benchmark().score(model)
+    assert model.training
+
+
+def test_another_label_scheme_is_refused() -> None:
+    with pytest.raises(ModelError, match="basic-7"):
+        benchmark().score(Answers(torch.zeros(CLASSES + 1)))
+
+
+def test_an_empty_benchmark_is_refused() -> None:
+    with pytest.raises(DataError, match="no sequences"):
+        benchmark(0)
