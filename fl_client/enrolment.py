@@ -75,7 +75,7 @@ def accept(offer: Offer, identity: Identity) -> Enrolment:
 
 
 def policy_of(study: messages.StudyDescription) -> Policy:
-    """The policy in `study`; raises EnrolmentError where its server did not sign it, PolicyError where it is not valid."""
+    """The policy in `study`; raises EnrolmentError where it is not signed by the server, PolicyError where invalid."""
     try:
         key = Ed25519PublicKey.from_public_bytes(study.server_key)
         key.verify(study.policy_signature, study.policy.encode())

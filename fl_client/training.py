@@ -18,7 +18,7 @@ ENGINE = "loop"
 
 
 class FeatureCache:
-    """What the frozen stages make of each sequence, kept in memory for as long as their weights stay the same."""
+    """What the frozen stages make of each sequence, kept in memory for as long as both stay the same."""
 
     def __init__(self) -> None:
         self._frozen = ""
@@ -31,13 +31,13 @@ class FeatureCache:
         """
         stage = model.first_trainable_stage(part)
         self._forget_unless(_frozen_hash(model, stage))
-        rows = []
+        known, self._features = self._features, {}  # what is no longer stored is forgotten here too
         with torch.no_grad():
             for name, frames in sequences:
-                if name not in self._features:
-                    self._features[name] = model.run_until(stage, to_input(frames[None]))[0]
-                rows.append(self._features[name])
-        return torch.stack(rows) if rows else torch.empty(0)
+                if name not in known:
+                    known[name] = model.run_until(stage, to_input(frames[None]))[0]
+                self._features[name] = known[name]
+        return torch.stack(list(self._features.values())) if self._features else torch.empty(0)
 
     def _forget_unless(self, frozen: str) -> None:
         if frozen != self._frozen:

@@ -1,14 +1,13 @@
 """The operator's command line."""
 
 import signal
-import tomllib
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from fl_server.folder import FederationFolder
-from fl_server.settings import load_settings
+from fl_server.settings import load_settings, parse_entries
 from shared_models import commandline
 from shared_models.commandline import out, print_json
 from shared_models.errors import UsageError
@@ -34,7 +33,7 @@ def init(
     """Make a federation: settings, keys and certificates."""
     from fl_server.setup import create_federation
 
-    settings = create_federation(directory, _overrides(entry or []))
+    settings = create_federation(directory, parse_entries(entry or []))
     policy = settings.privacy_policy()
     out.print(f"Made the federation [bold]{settings.study.id}[/] in {directory}")
     out.print(
@@ -172,21 +171,3 @@ def pretrain(
 
         pretrain_to(path, settings.model.name, settings.model.scheme, data, seed, follow)
     out.print(f"The weights are in {path}", soft_wrap=True)
-
-
-def _overrides(entries: list[str]) -> dict[str, dict[str, object]]:
-    sections: dict[str, dict[str, object]] = {}
-    for entry in entries:
-        name, equals, value = entry.partition("=")
-        section, dot, key = name.partition(".")
-        if not (equals and dot and key):
-            raise UsageError(f"'{entry}' is not an entry", fix="Write it as section.name=value")
-        sections.setdefault(section, {})[key] = _toml_value(value)
-    return sections
-
-
-def _toml_value(text: str) -> object:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared_models.errors import SettingsError
+from shared_models.errors import SettingsError, UsageError
 from shared_models.privacy.policy import Count, Policy, Positive, calibrated
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -113,3 +113,39 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(
             f"The entry {entry} of {path} is wrong", why=problem["msg"], fix="See docs/settings.md"
         ) from error
+
+
+def parse_entries(entries: list[str]) -> dict[str, dict[str, object]]:
+    """Entries given as `section.name=value`, by section. Raises UsageError for one that is not."""
+    sections: dict[str, dict[str, object]] = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        section, dot, key = name.partition(".")
+        if not (equals and dot and key):
+            raise UsageError(f"'{entry}' is not an entry", fix="Write it as section.name=value")
+        sections.setdefault(section, {})[key] = _toml_value(value)
+    return sections
+
+
+def policy_settings(entries: list[str], **given: object) -> PolicySettings:
+    """The policy settings `given`, then `entries` as `name=value`.
+
+    Raises UsageError for an entry that is none, SettingsError for a value that is not allowed.
+    """
+    named = parse_entries([f"policy.{entry}" for entry in entries]).get("policy", {})
+    try:
+        return PolicySettings.model_validate(given | named)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise SettingsError(
+            f"The policy setting {'.'.join(map(str, problem['loc']))} is wrong",
+            why=problem["msg"],
+            fix="See docs/settings.md",
+        ) from error
+
+
+def _toml_value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

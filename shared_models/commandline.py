@@ -11,8 +11,10 @@ import click
 import platformdirs
 import typer
 from rich.console import Console
+from rich.text import Text
 
-from shared_models.errors import AttuneError
+from shared_models.errors import AttuneError, StorageError
+from shared_models.files import atomic_write
 
 EXIT_INTERRUPTED = 130
 EXIT_UNEXPECTED = 1
@@ -30,7 +32,7 @@ def run(app: typer.Typer) -> NoReturn:
     try:
         code = app(standalone_mode=False)
     except AttuneError as error:
-        err.print(f"[bold red]error:[/] {_plain(str(error))}")
+        _print_error(str(error))
         code = error.exit_code
     except click.exceptions.Exit as finished:
         code = finished.exit_code
@@ -40,7 +42,7 @@ def run(app: typer.Typer) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         code = EXIT_INTERRUPTED
     except Exception:
-        err.print(f"[bold red]error:[/] Something unexpected happened. The details are in {_keep_traceback()}.")
+        _print_error(f"Something unexpected happened. {_keep_traceback()}.")
         code = EXIT_UNEXPECTED
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -63,13 +65,17 @@ def log_to(path: Path) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def _keep_traceback() -> Path:
+def _print_error(sentence: str) -> None:
+    err.print(Text.assemble(("error:", "bold red"), " ", sentence))
+
+
+def _keep_traceback() -> str:
+    """Writes the details where only their owner can read them, and says where."""
     folder = Path(platformdirs.user_state_dir("attune"))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{Path(sys.argv[0]).stem}-error.log"
-    path.write_text(traceback.format_exc(), encoding="utf-8")
-    return path
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        atomic_write(path, traceback.format_exc().encode())
+    except (OSError, StorageError):
+        return "The details could not be kept"
+    return f"The details are in {path}"

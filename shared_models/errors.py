@@ -18,6 +18,7 @@ AttuneError
 |- ClockError         23   the clock is too far off for a signed exchange
 |- KeyStoreError      24   the key that opens the store is missing or wrong
 |- RoundError         25   a round could not be completed
+|- WireError          26   a message between server and device is malformed or does not fit
 """
 
 

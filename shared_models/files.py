@@ -78,6 +78,8 @@ def append_line(path: Path, line: bytes, mode: int = 0o600) -> None:
             if file.write(line + b"\n") != len(line) + 1:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
+            if size == 0:
+                sync_folder(path.parent)
         except OSError:
             os.ftruncate(file.fileno(), size)
             raise

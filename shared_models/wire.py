@@ -5,6 +5,7 @@ never parsed: no shape, dtype or size of the sender's choosing reaches a decoder
 """
 
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from shared_models.privacy.ledger import Entry, parse_entry
 
 WIRE_VERSION = 1
 _MAX_TEXT = 4096
+_NONCE = re.compile("[0-9a-f]{32}")  # it becomes a file name on the device
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -93,11 +95,13 @@ def _fields(record: RecordDict, name: str, others: tuple[str, ...], **types: typ
     fields = dict(record[name])
     version = fields.pop("version", None)
     if version != WIRE_VERSION:
-        raise WireError("version", f"The message has wire format {version}, this program speaks {WIRE_VERSION}")
+        raise WireError("version", f"The message has wire format {version!r:.20}, this program speaks {WIRE_VERSION}")
     if set(fields) != set(types) or any(type(fields[key]) is not kind for key, kind in types.items()):
         raise WireError("schema", "The message does not have the expected fields")
     if any(isinstance(value, str) and len(value) > _MAX_TEXT for value in fields.values()):
         raise WireError("schema", "A field of the message is too long")
+    if not _NONCE.fullmatch(fields["nonce"]):
+        raise WireError("schema", "The nonce of the message is not one")
     return fields
 
 

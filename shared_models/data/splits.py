@@ -4,12 +4,15 @@ FERPlus names no people, so its training images are parted by their content: cop
 same side, and pretraining and clients share no image.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from shared_models.data.faces import HaarFinder
-from shared_models.data.ferplus import load_ferplus
+from shared_models.data.ferplus import Split, load_ferplus
 from shared_models.data.labels import LabelScheme
 from shared_models.data.manifest import load_manifest
+from shared_models.data.partition import unseen
 from shared_models.data.sequences import Sequences
 from shared_models.data.sources import DataSpec
 from shared_models.data.stills import to_sequences
@@ -34,12 +37,12 @@ def load_public(spec: DataSpec, scheme: LabelScheme, seed: int) -> tuple[Sequenc
         return data, f"{len(data)} rendered sequences of {len(PUBLIC_PEOPLE)} rendered people, seed {seed}"
     if spec.kind == "ferplus":
         stills = _ferplus(spec, scheme, "FER2013Train")
-        public, _ = part_by_content(stills)
-        return stills.take(public), (
-            f"{len(public)} images of FERPlus FER2013Train ({_PUBLIC_SHARE:.0%}, parted by content), votes as soft"
-            f" labels; images from the FER2013 challenge, research use; labels MIT; seed {seed}"
+        public = stills.take(np.flatnonzero(_places(stills) < _PUBLIC_SHARE))
+        return public, (
+            f"{len(public)} images of FERPlus FER2013Train ({_PUBLIC_SHARE:.0%} of it, parted by content), votes as"
+            f" soft labels; images from the FER2013 challenge, research use; labels MIT; seed {seed}"
         )
-    data = load_manifest(_path(spec), scheme, HaarFinder())
+    data = load_manifest(required_path(spec), scheme, HaarFinder())
     return data, f"{len(data)} sequences of {spec}"
 
 
@@ -48,29 +51,38 @@ def load_benchmark(spec: DataSpec, scheme: LabelScheme) -> Sequences:
     if spec.kind == "synthetic":
         return render_sequences(_BENCHMARK_PER_CLASS, scheme.name, STUDIO, seed=0, people=BENCHMARK_PEOPLE)
     if spec.kind == "ferplus":
-        return to_sequences(_ferplus(spec, scheme, ferplus_test_split(spec)), seed=0)
-    return load_manifest(_path(spec), scheme, HaarFinder())
+        return to_sequences(ferplus_held_out(spec, scheme)[0])
+    return load_manifest(required_path(spec), scheme, HaarFinder())
 
 
-def ferplus_test_split(spec: DataSpec) -> str:
-    """FER2013Test where it is there, else FER2013Valid."""
-    return "FER2013Test" if (_path(spec) / "FER2013Test").is_dir() else "FER2013Valid"
+def ferplus_clients(spec: DataSpec, scheme: LabelScheme) -> Sequences:
+    """The stills of FER2013Train that `load_public` leaves to simulated clients."""
+    stills = _ferplus(spec, scheme, "FER2013Train")
+    return stills.take(np.flatnonzero(_places(stills) >= _PUBLIC_SHARE))
 
 
-def part_by_content(stills: Sequences) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (public, clients), by the digest of each image."""
-    place = np.array([int(digest[:8], 16) / 2**32 for digest in stills.digests])
-    return np.flatnonzero(place < _PUBLIC_SHARE), np.flatnonzero(place >= _PUBLIC_SHARE)
+def ferplus_held_out(spec: DataSpec, scheme: LabelScheme) -> tuple[Sequences, str]:
+    """FER2013Test where it is there, else FER2013Valid, without the images that are in FER2013Train too."""
+    split: Split = "FER2013Test" if (required_path(spec) / "FER2013Test").is_dir() else "FER2013Valid"
+    stills = _ferplus(spec, scheme, split)
+    kept = stills.take(unseen(stills, _ferplus(spec, scheme, "FER2013Train")))
+    return kept, f"{split} without its {len(stills) - len(kept)} images that FER2013Train holds too"
 
 
-def _ferplus(spec: DataSpec, scheme: LabelScheme, split: str) -> Sequences:
-    stills = load_ferplus(_path(spec), split)  # type: ignore[arg-type]
+def required_path(spec: DataSpec) -> Path:
+    """The path of a source that has one; raises UsageError where it was not given."""
+    if spec.path is None:
+        raise UsageError(f"The data source '{spec.kind}' needs a path")
+    return spec.path
+
+
+def _ferplus(spec: DataSpec, scheme: LabelScheme, split: Split) -> Sequences:
+    stills = load_ferplus(required_path(spec), split)
     if stills.scheme != scheme:
         raise DataError(f"FERPlus has the label scheme {stills.scheme.name}, not {scheme.name}")
     return stills
 
 
-def _path(spec: DataSpec):  # type: ignore[no-untyped-def]
-    if spec.path is None:
-        raise UsageError(f"The data source '{spec.kind}' needs a path")
-    return spec.path
+def _places(stills: Sequences) -> np.ndarray:
+    """(N,) in [0, 1): where each image lies, by its content."""
+    return np.array([int(digest[:8], 16) / 2**32 for digest in stills.digests])

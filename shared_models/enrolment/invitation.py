@@ -1,11 +1,10 @@
 """The invitation: a one-time token that carries the server's address, its CA fingerprint and a secret."""
 
 import base64
-import json
 import time
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared_models.errors import EnrolmentError
 
@@ -35,8 +34,8 @@ class Invitation(BaseModel):
             if not body.startswith(_PREFIX):
                 raise ValueError(body)
             padded = body[len(_PREFIX) :] + "=" * (-(len(body) - len(_PREFIX)) % 4)
-            invitation = cls.model_validate(json.loads(base64.urlsafe_b64decode(padded)))
-        except (ValueError, ValidationError) as error:
+            invitation = cls.model_validate_json(base64.urlsafe_b64decode(padded))
+        except ValueError as error:
             raise EnrolmentError(
                 "This is not an invitation",
                 why="part of it may be missing",

@@ -87,6 +87,13 @@ def score(
     )
 
 
+def metrics_from(values: dict[str, Any]) -> Metrics:
+    """What `Metrics.to_dict` made."""
+    by_class = {name: ClassScore(**scores) for name, scores in values["per_class"].items()}
+    by_subject = SubjectSpread(**values["by_subject"]) if values["by_subject"] else None
+    return Metrics(**(values | {"per_class": by_class, "by_subject": by_subject}))
+
+
 def majority_baseline(targets: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
     """Accuracy, uar and macro_f1 of always answering the most frequent class of `targets`, (N,) int.
 
@@ -95,6 +102,13 @@ def majority_baseline(targets: np.ndarray, classes: tuple[str, ...]) -> dict[str
     targets = _checked_targets(targets, len(targets), len(classes))
     most_frequent = np.bincount(targets, minlength=len(classes)).argmax()
     return _by_class(targets, np.full_like(targets, most_frequent), classes)[1]
+
+
+def majority_baseline_of(confusion: list[list[int]]) -> dict[str, float]:
+    """`majority_baseline` of the targets behind a K x K confusion matrix."""
+    support = np.array(confusion).sum(axis=1)
+    classes = tuple(str(index) for index in range(len(support)))
+    return majority_baseline(np.repeat(np.arange(len(support)), support), classes)
 
 
 def calibration_error(probabilities: np.ndarray, targets: np.ndarray, bins: int = CALIBRATION_BINS) -> float:

@@ -1,19 +1,18 @@
 """Weights on disk: safetensors with a JSON header, and the hash that names a set of weights."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from shared_models.data.labels import scheme_by_name
-from shared_models.errors import ModelError
+from shared_models.errors import DataError, ModelError
 from shared_models.files import atomic_write
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.registry import build_model
@@ -59,12 +58,14 @@ def load_model(path: Path) -> tuple[EmotionModel, WeightsHeader, frozenset[str]]
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header = WeightsHeader.model_validate(json.loads((file.metadata() or {})[_HEADER_KEY]))
+            header = WeightsHeader.model_validate_json((file.metadata() or {})[_HEADER_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         seen = _unpack(tensors.pop(_SEEN_KEY).numpy())
         model = build_model(header.model, len(scheme_by_name(header.scheme).classes))
+        if any(tensor.dtype != torch.float32 for tensor in tensors.values()):
+            raise ValueError("weights are float32")
         model.load_state_dict(tensors)
-    except (OSError, SafetensorError, KeyError, ValueError, ValidationError, RuntimeError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError, DataError) as error:
         raise ModelError(
             f"The weights file {path.name} cannot be used",
             why="it is missing, damaged, or not a model that this version knows",

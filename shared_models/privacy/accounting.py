@@ -16,11 +16,13 @@ from shared_models.errors import PolicyError
 _PRECISION = 1e-9
 _SIGMA_STEP = 1e-4
 _EPSILON_STEP = 1e-4
+_MU_WITHOUT_PROMISE = 1e100
+"""From here on epsilon is about mu^2 / 2 and soon no longer a float: it counts as infinite."""
 
 
 def mu_of(steps: Iterable[tuple[int, float]]) -> float:
     """The GDP parameter of pairs (number of steps, noise multiplier sigma), each at q = 1."""
-    return math.sqrt(math.fsum(count / sigma**2 for count, sigma in steps))
+    return math.sqrt(math.fsum(count / sigma / sigma for count, sigma in steps))
 
 
 def delta_at(mu: float, epsilon: float) -> float:
@@ -36,6 +38,8 @@ def epsilon_at(mu: float, delta: float) -> float:
     """The smallest epsilon of a mu-GDP mechanism at `delta`, rounded up to four decimals."""
     if mu == 0:
         return 0.0
+    if mu > _MU_WITHOUT_PROMISE:
+        return math.inf
     low, high = 0.0, 1.0
     while delta_at(mu, high) > delta:
         low, high = high, 2 * high

@@ -6,7 +6,6 @@ meaning; an unknown kind fails closed. Epsilon is recomputed from the entries, n
 record is consistent; it cannot prove that the noise was added.
 """
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,7 +23,7 @@ GENESIS = "0" * 64
 
 
 class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Debit(Body):
@@ -81,7 +80,7 @@ class Entry(BaseModel):
     seq: int
     prev: str
     body: AnyBody
-    signature: str
+    signature: Annotated[str, Field(pattern="^[0-9a-f]*$")]
 
     @property
     def hash(self) -> str:
@@ -91,11 +90,11 @@ class Entry(BaseModel):
         return canonical(self.model_dump(mode="json", exclude={"signature"}))
 
 
-def parse_entry(text: str) -> Entry:
+def parse_entry(text: str | bytes) -> Entry:
     """One entry from its JSON; raises LedgerError where a field or kind is unknown or missing."""
     try:
-        return Entry.model_validate(json.loads(text))
-    except (ValidationError, ValueError) as error:
+        return Entry.model_validate_json(text)
+    except ValidationError as error:
         raise LedgerError("A ledger entry cannot be read", why="it is damaged or of an unknown kind") from error
 
 
@@ -125,7 +124,7 @@ def read_ledger(path: Path, key: Ed25519PublicKey) -> list[Entry]:
     Raises LedgerError where the chain or a signature does not hold.
     """
     raw = path.read_bytes() if path.exists() else b""
-    entries = [parse_entry(line.decode()) for line in raw[: raw.rfind(b"\n") + 1].splitlines()]
+    entries = [_parse_line(line) for line in raw.split(b"\n")[:-1]]
     check_chain(entries, key)
     return entries
 
@@ -166,6 +165,14 @@ class Ledger:
         append_line(self._path, canonical(entry.model_dump(mode="json")))
         self.entries.append(entry)
         return entry
+
+
+def _parse_line(line: bytes) -> Entry:
+    """One entry from its line; every byte counts, so only the canonical form is taken."""
+    entry = parse_entry(line)
+    if canonical(entry.model_dump(mode="json")) != line:
+        raise LedgerError(f"The line of ledger entry {entry.seq} was changed", why="it is not in canonical form")
+    return entry
 
 
 def _cut_off_half_line(path: Path) -> None:

@@ -1,6 +1,6 @@
 """Gaussian noise from a cryptographic key stream.
 
-ChaCha20 fills uniforms of 53 bits; each becomes a normal deviate by the inverse distribution function. Four
+ChaCha20 fills uniforms of 52 bits, at the centres of their intervals and so never 0 or 1; each becomes a normal deviate by the inverse distribution function. Four
 deviates are added and halved, so that no single floating-point value can be traced back to its inputs (Holohan and
 Braghin 2021, "Secure Random Sampling in Differential Privacy", section 4).
 """
@@ -16,7 +16,7 @@ from scipy.special import ndtri
 from torch import Tensor
 
 _KEY_BYTES = 32
-_BITS = 53
+_BITS = 52
 _DEVIATES = 4
 
 

@@ -14,7 +14,7 @@ from shared_models.errors import PolicyError
 from shared_models.privacy.accounting import calibrate, epsilon_at, mu_of
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 _NOISE_TAIL = 8.0
 """Standard deviations above its mean at which a noise norm counts as impossible: probability below 1e-14."""

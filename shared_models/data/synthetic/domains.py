@@ -127,7 +127,7 @@ LAPTOP = Domain(
             "anger": {
                 Action.LID_TIGHTEN: 1.0,
                 Action.LIP_PRESS: 1.0,
-                Action.BROW_LOWER: 0.35,
+                Action.BROW_LOWER: 0.4,
                 Action.CHIN_RAISE: 0.3,
             },
             "disgust": {
@@ -137,11 +137,11 @@ LAPTOP = Domain(
                 Action.LID_TIGHTEN: 0.3,
             },
             "startle": {
-                Action.OUTER_BROW_RAISE: 0.8,
-                Action.INNER_BROW_RAISE: 0.5,
+                Action.OUTER_BROW_RAISE: 0.9,
+                Action.INNER_BROW_RAISE: 0.6,
                 Action.LID_RAISE: 0.8,
                 Action.LIPS_PART: 0.8,
-                Action.JAW_DROP: 0.12,
+                Action.JAW_DROP: 0.18,
             },
         },
         intensity=(0.7, 1.0),

@@ -12,7 +12,7 @@ from shared_models.data.synthetic.scene import Pose, Scene, backdrop
 from shared_models.data.synthetic.shade import NEUTRAL, shade_of_face
 from shared_models.data.synthetic.view import View
 
-_REACH = np.array([2.7, 2.0])  # of a person to the side and upwards, eye distances
+_REACH = np.array([3.2, 2.0])  # of a person to the side and upwards, eye distances
 _NOISE_MARGIN = 64
 _BGR_TO_GRAY = np.array([0.114, 0.587, 0.299])
 

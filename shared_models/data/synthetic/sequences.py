@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -12,6 +11,7 @@ from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES, Sequences
 from shared_models.data.synthetic.domains import STUDIO, Domain
 from shared_models.data.synthetic.expression import EXPRESSIONS, perform
+from shared_models.data.synthetic.framing import Square, haar_squares
 from shared_models.data.synthetic.identity import Identity
 from shared_models.data.synthetic.people import Person, person
 from shared_models.data.synthetic.render import draw_face
@@ -22,23 +22,7 @@ from shared_models.errors import DataError
 _SECONDS = 2.0
 _CANVAS = 96
 _FRAME_HEIGHT, _FRAME_WIDTH = 480, 640
-# x, y (from between the eyes) and side of `crop_square` for Haar boxes, in eye distances, measured on 420
-# rendered recordings of 30 people in both domains: the mean, its change with yaw, pitch and roll (radians),
-# and the spread between recordings and from frame to frame.
-_HAAR_MEAN = np.array([0.024, 0.31, 2.93])
-_HAAR_PER_ANGLE = np.array([[-0.14, 0.0, -0.28], [0.0, 0.0, 0.0], [0.0, -0.75, 0.0]])
-_HAAR_BETWEEN = np.array([0.018, 0.032, 0.12])
-_HAAR_WITHIN = np.array([0.014, 0.016, 0.065])
 _GRAY_NOISE = 0.67  # the noise of a weighted sum of three equally noisy channels
-
-
-@dataclass(frozen=True)
-class Square:
-    """Where a crop lies: its centre, seen from the point between the eyes, and its side, in eye distances."""
-
-    x: float
-    y: float
-    side: float
 
 
 def render_sequences(
@@ -107,12 +91,10 @@ def _record(actor: Person, label: str, domain: Domain, frames: int, rng: np.rand
     scene = domain.scene(rng)
     poses = domain.poses(frames, fps, rng)
     actions = perform(label, domain.display, actor.manner, frames, fps, rng)
-    usual = _HAAR_BETWEEN * rng.standard_normal(3)
-    crops = []
-    for act, pose in zip(actions, poses, strict=True):
-        turned = _HAAR_PER_ANGLE @ (pose.yaw, pose.pitch, pose.roll)
-        values = _HAAR_MEAN + turned + usual + _HAAR_WITHIN * rng.standard_normal(3)
-        crops.append(render_crop(actor.identity, act, pose, scene, Square(*map(float, values)), rng))
+    crops = [
+        render_crop(actor.identity, act, pose, scene, square, rng)
+        for act, pose, square in zip(actions, poses, haar_squares(poses, rng), strict=True)
+    ]
     return np.stack(crops)
 
 

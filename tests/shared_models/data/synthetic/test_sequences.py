@@ -7,9 +7,10 @@ import pytest
 from shared_models.data.faces import Face, HaarFinder, crop_face, crop_square, single_face
 from shared_models.data.synthetic.domains import LAPTOP, STUDIO, Domain
 from shared_models.data.synthetic.expression import apex
+from shared_models.data.synthetic.framing import Square
 from shared_models.data.synthetic.people import person
 from shared_models.data.synthetic.render import render_frame
-from shared_models.data.synthetic.sequences import Square, render_crop, render_sequences
+from shared_models.data.synthetic.sequences import render_crop, render_sequences
 from shared_models.errors import DataError
 
 cv2.setNumThreads(1)
@@ -69,18 +70,3 @@ def test_direct_crops_look_like_the_finder_s(domain: Domain) -> None:
         direct = render_crop(someone.identity, actions, pose, scene, Square(x, y, side / (pose.scale * 480)), rng)
         likeness.append(np.corrcoef(crop_face(frame, face).ravel(), direct.ravel())[0, 1])
     assert min(likeness) > 0.9
-
-
-@pytest.mark.parametrize("domain", [STUDIO, LAPTOP], ids=lambda domain: domain.name)
-def test_direct_crops_are_framed_like_the_finder_s(domain: Domain) -> None:
-    finder, people, crops = HaarFinder(), range(30), []
-    for number in people:
-        someone, rng = person(number), np.random.default_rng(number)
-        still = apex("neutral", domain.display, someone.manner)
-        frame = render_frame(someone.identity, still, domain.poses(1, 8, rng)[0], domain.scene(rng), rng)
-        face = single_face(finder, frame)
-        if isinstance(face, Face):
-            crops.append(crop_face(frame, face))
-    data = render_sequences(30, domain=domain, seed=1, people=people, frames=2)
-    direct = data.frames[data.labels == 0].mean(axis=(0, 1, 2))
-    assert np.corrcoef(np.mean(crops, axis=0).ravel(), direct.ravel())[0, 1] > 0.96

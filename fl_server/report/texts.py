@@ -1,0 +1,64 @@
+"""The report's fixed sentences: what is true of every federation, whatever its figures."""
+
+from typing import Any
+
+INTENDED_USE = "Recognising emotions in short face sequences on the learner's own computer, as a hint to the learner."
+PROHIBITED_USES = [
+    "Any view of a single person by a teacher or an institution.",
+    "Grading, proctoring, admission or discipline.",
+    "Recognising who somebody is.",
+]
+UNPROTECTED = [
+    "That a device took part, and in which rounds.",
+    "What all sequences of one person have in common: the promise is for each sequence, not for a person as a whole.",
+    "The choice of model, labels and settings, which was made on public or rendered data.",
+    "What anyone learns from other sources than the updates and the models made from them.",
+    "A device whose own software or user cannot be trusted.",
+]
+TRUST: dict[str, Any] = {
+    "actors": [
+        {"name": "the device", "sees": "the student's pictures and labels", "trusted_to": "run the installed program"},
+        {
+            "name": "the server",
+            "sees": "each noised update, which device sent it, and when",
+            "trusted_to": "nothing, for the claims on sequences",
+        },
+        {"name": "another participant", "sees": "the global model of each round", "trusted_to": "nothing"},
+        {"name": "the public", "sees": "the released model and this report", "trusted_to": "nothing"},
+    ],
+    "assumptions": [
+        "The device runs the installed program and its operating system's randomness is sound.",
+        "A signed ledger shows that the record is consistent; it cannot show that the noise was added.",
+    ],
+    "secure_sum": False,
+    "collusion": "All other devices and the server together learn no more about a sequence than the claim allows.",
+}
+SOURCES = {"research simulation": "videos of rendered faces: nobody was filmed"}
+DATA: dict[str, Any] = {
+    "synthetic": True,
+    "leaves_device": [
+        "The noised change of the trainable part, once a round.",
+        "A signed ledger entry that repeats the policy's figures.",
+        "One word, such as 'budget' or 'consent', where the device does not take part.",
+    ],
+    "stays_on_device": [
+        "Every picture, every label and how many there are.",
+        "Training losses, scores, times and error texts.",
+    ],
+    "minimisation": [
+        "Only the seconds before a label are kept; all other frames stay in memory and are overwritten.",
+        "Only a gray crop of the face is kept, never the room.",
+    ],
+    "resolution": "48 x 48 pixels, gray",
+    "retention": "until the student deletes it or leaves",
+    "encryption": "AES-256-GCM, one key for each sequence, wrapped by a key in the system's key store or under a passphrase",
+    "bystanders": "a window with more than one face in any frame is never stored",
+}
+CONSENT: dict[str, Any] = {
+    "scopes": ["capture", "store", "train", "audit"],
+    "how_to_leave": [
+        "`fl-client pause` stops capturing and training at once.",
+        "`fl-client withdraw` stops for good and destroys the keys of everything stored on the device.",
+        "What was sent before cannot be called back, and spent budget is never refunded.",
+    ],
+}

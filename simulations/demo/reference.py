@@ -1,0 +1,118 @@
+"""The demo's yardstick: the same people and policy without noise, and with other people, over three seeds.
+
+Each seed has its own four people. Their videos go through the client's own capture loop, then the client's own
+training and the server's own aggregation run in this process, with noise and without.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+
+import cv2
+import numpy as np
+import torch
+
+from fl_client.capture.loop import CaptureLoop
+from fl_client.capture.sources import open_source
+from fl_client.labels import LabelScript
+from shared_models.data.faces import HaarFinder
+from shared_models.data.sequences import Sequences
+from shared_models.evaluation.benchmark import Benchmark
+from shared_models.evaluation.metrics import Metrics
+from shared_models.networks.model import EmotionModel
+from shared_models.privacy.policy import Policy
+from simulations.demo.cast import SCHEME, Webcam
+from simulations.federation import simulate
+from simulations.run import without_noise
+
+_FPS = 8.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Accuracy on the benchmark for one seed's people. `simulated` marks a private run without processes."""
+
+    seed: int
+    before: Metrics
+    private: Metrics
+    without_noise: Metrics
+    simulated: bool
+
+    @property
+    def gap_closed(self) -> float:
+        """The share of what training without noise gains that private training gains too."""
+        return (self.private.accuracy - self.before.accuracy) / (self.without_noise.accuracy - self.before.accuracy)
+
+
+@dataclass
+class _Memory:
+    """Stands where the encrypted store stands on a laptop."""
+
+    frames: list[np.ndarray] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+
+    def add(self, frames: np.ndarray, label_index: int, label: str, source: str, captured_at: datetime) -> None:
+        self.frames.append(frames)
+        self.labels.append(label_index)
+
+
+def film_and_capture(webcam: Webcam) -> Sequences:
+    """Renders `webcam` unless it exists, and captures it as a laptop would."""
+    _one_thread()
+    if not webcam.labels.exists():
+        webcam.film()
+    memory = _Memory()
+    with open_source(str(webcam.video), _FPS) as source:
+        CaptureLoop(
+            source,
+            HaarFinder(),
+            LabelScript.read(webcam.labels, SCHEME),
+            memory,
+            SCHEME,
+            capacity=10**6,
+            stop=Event(),
+            paused=lambda: False,
+        ).run()
+    count = len(memory.frames)
+    return Sequences(
+        scheme=SCHEME,
+        frames=np.stack(memory.frames),
+        targets=np.eye(len(SCHEME.classes), dtype=np.float32)[memory.labels],
+        subjects=(f"synthetic-{webcam.number}",) * count,
+        digests=("",) * count,
+    )
+
+
+def film(webcam: Webcam) -> Path:
+    """Renders one webcam in a worker process."""
+    _one_thread()
+    webcam.film()
+    return webcam.video
+
+
+def compare(
+    model: EmotionModel,
+    policy: Policy,
+    clients: list[Sequences],
+    rounds: int,
+    benchmark: Benchmark,
+    seed: int,
+    measured: Metrics | None,
+) -> Outcome:
+    """One seed's outcome; `measured` is the private run's score where real processes ran it."""
+    reference = simulate(model, without_noise(policy), clients, rounds, len(clients), benchmark, seed)
+    private = measured or simulate(model, policy, clients, rounds, len(clients), benchmark, seed).after
+    return Outcome(seed, reference.before, private, reference.after, simulated=measured is None)
+
+
+def spread(outcomes: list[Outcome]) -> tuple[float, float]:
+    """Smallest and largest share of the gap that was closed."""
+    shares = [outcome.gap_closed for outcome in outcomes]
+    return min(shares), max(shares)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
