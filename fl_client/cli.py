@@ -95,16 +95,15 @@ def run_daemon(
     ] = None,
 ) -> None:
     """Capture and take part, in the foreground, until Ctrl-C."""
-    import torch
-
     from fl_client.capture.sources import open_source
     from fl_client.daemon import Daemon
     from fl_client.keys import open_vault
     from fl_client.labels import LabelScript
     from fl_client.store import Store
     from shared_models.data.labels import scheme_by_name
+    from shared_models.resources import use_one_core
 
-    torch.set_num_threads(1)
+    use_one_core()
     place = Home(home)
     enrolment, settings = load_enrolment(place), load_settings(place.settings)
     script = LabelScript.read(labels, scheme_by_name(enrolment.policy.scheme)) if labels else LabelScript([])

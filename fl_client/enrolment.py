@@ -138,7 +138,7 @@ def _call(method, request, invitation: Invitation):  # type: ignore[no-untyped-d
                 fix="Ask whoever runs the study for a new one",
             ) from error
         details = (error.details() or "").lower()
-        if "certificate" in details or "handshake" in details:
+        if any(word in details for word in ("certificate", "handshake", "verification")):
             raise CertificateError(
                 f"The certificate of {invitation.address} is not valid",
                 why="it has expired, is for another name, or this computer's clock is wrong",

@@ -18,10 +18,11 @@ from torch import Tensor
 from fl_client.consent import ConsentBook, Scope
 from fl_client.home import Enrolment
 from fl_client.settings import Limits
-from fl_client.training import ENGINE, FeatureCache, local_update
+from fl_client.training import ENGINE, local_update
 from shared_models.data.labels import scheme_by_name
 from shared_models.errors import BudgetError, WireError
 from shared_models.files import atomic_write
+from shared_models.networks.features import FeatureCache
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import weights_hash
 from shared_models.privacy.ledger import Debit, Entry, Ledger, Released
@@ -94,7 +95,7 @@ class Participant:
         task = decode_task(record, shapes_of(self._model.state_dict()))
         earlier = self._debit_for(task.nonce)
         if earlier is not None:
-            return self._resend(task, earlier)
+            return self._kept_answer(task, earlier)
         self._check(task)
         self._consent.require(Scope.TRAIN, self._policy.hash)
         self.require_budget()
@@ -102,7 +103,7 @@ class Participant:
         atomic_write(self._parcel(task.nonce), save(delta))
         debit = self._ledger.append(self._debit(task, delta))
         log.info("round %d: debited, epsilon is now %.4f", task.round, self.epsilon)
-        return encode_update(Update(task.nonce, debit, delta))
+        return self._kept_answer(task, debit)
 
     def released(self, nonce: str) -> None:
         """The server has the update: the debit is closed and the kept bytes are removed."""
@@ -146,12 +147,13 @@ class Participant:
     def _debit_for(self, nonce: str) -> Entry | None:
         return next((e for e in self._ledger.entries if isinstance(e.body, Debit) and e.body.nonce == nonce), None)
 
-    def _resend(self, task: Task, debit: Entry) -> RecordDict:
-        """The same bytes as before: noise is never drawn twice for one task."""
+    def _kept_answer(self, task: Task, debit: Entry) -> RecordDict:
+        """What lies in the outbox, the first time and again: noise is never drawn twice for one task."""
         try:
-            return encode_update(Update(task.nonce, debit, load(self._parcel(task.nonce).read_bytes())))
+            delta = load(self._parcel(task.nonce).read_bytes())
         except OSError as error:
             raise WireError("replay", "The task was answered before") from error
+        return encode_update(Update(task.nonce, debit, dict(sorted(delta.items()))))
 
     def _parcel(self, nonce: str) -> Path:
         return self._outbox / f"{nonce}.safetensors"

@@ -5,6 +5,7 @@ does not need exists here. Flower's own node is not used: it ends its process on
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -12,10 +13,10 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
-from flwr.app import Message
+from flwr.app import Message, MessageType
 from flwr.app.message import remove_content_from_message
 from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL
-from flwr.common.serde import message_from_proto, message_to_proto
+from flwr.common.serde import message_to_proto
 from flwr.proto.fleet_pb2 import (
     ActivateNodeRequest,
     DeactivateNodeRequest,
@@ -23,6 +24,7 @@ from flwr.proto.fleet_pb2 import (
     PushMessagesRequest,
 )
 from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
+from flwr.proto.message_pb2 import Message as MessageProto
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.proto.node_pb2 import Node
 from flwr.supercore.inflatable.inflatable_object import (
@@ -52,6 +54,7 @@ from shared_models.errors import AddressError, CertificateError, ClockError, Enr
 
 _MAX_TASK_OBJECTS = 1000
 _CLOCK_TOLERANCE_SECONDS = 5
+_LINGER_SECONDS = 3.0
 _HEARTBEAT_SECONDS = HEARTBEAT_DEFAULT_INTERVAL / 2
 _NO_RUNTIME = 0.0  # Flower asks how long the reply took; that would tell how much is stored
 
@@ -61,6 +64,7 @@ class NodeConnection:
 
     def __init__(self, client: FleetHttpClient, node: Node) -> None:
         self._client, self._node = client, node
+        self._pushed = -_LINGER_SECONDS
 
     def pull(self) -> Message | None:
         """The next task, or None where there is none.
@@ -69,10 +73,8 @@ class NodeConnection:
         """
         with _transport_errors():
             response = self._client.PullMessages(PullMessagesRequest(node=self._node))
-            if not response.messages_list:
-                return None
-            head, tree = message_from_proto(response.messages_list[0]), response.message_object_trees[0]
-            return self._inflate(head, tree)
+            tasks = zip(response.messages_list, response.message_object_trees, strict=False)
+            return next((self._fetch(head, tree) for head, tree in tasks), None)
 
     def push(self, reply: Message) -> None:
         """Sends `reply`; it has arrived when this returns. Raises as `pull` does."""
@@ -94,6 +96,11 @@ class NodeConnection:
                 contents,
                 make_push_object_fn_protobuf(self._client.PushObject, self._node, run_id, response.session_id),
             )
+        self._pushed = time.monotonic()
+
+    def linger(self) -> None:
+        """Waits until a reply pushed just now will have been fetched: the server drops those of a node that is gone."""
+        time.sleep(max(0.0, self._pushed + _LINGER_SECONDS - time.monotonic()))
 
     def heartbeat(self) -> None:
         """Tells the server that this device is there. Raises as `pull` does."""
@@ -102,7 +109,7 @@ class NodeConnection:
                 SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_DEFAULT_INTERVAL)
             )
 
-    def _inflate(self, head: Message, tree: ObjectTree) -> Message:
+    def _fetch(self, head: MessageProto, tree: ObjectTree) -> Message:
         run_id, message_id = head.metadata.run_id, head.metadata.message_id
         names = [part.object_id for part in iterate_object_tree(tree)]
         if len(names) > _MAX_TASK_OBJECTS:
@@ -111,10 +118,10 @@ class NodeConnection:
         contents = pull_objects(names, pull_object_fn=pull)
         try:
             message = inflate_object_from_contents(message_id, contents)
-        except (KeyError, ValueError, TypeError) as error:
+        except Exception as error:  # a server can have written anything
             raise WireError("schema", "The task cannot be read") from error
-        if not isinstance(message, Message):
-            raise WireError("schema", "The task is not a message")
+        if not isinstance(message, Message) or message.metadata.message_type != MessageType.TRAIN:
+            raise WireError("schema", "The task is not one")
         message.metadata.__dict__["_message_id"] = message_id
         make_confirm_message_received_fn_protobuf(self._client.ConfirmMessageReceived, self._node, run_id)(message_id)
         return message
@@ -152,6 +159,7 @@ def connect(address: str, ca_pem: bytes, key: ec.EllipticCurvePrivateKey) -> Ite
         try:
             yield connection
         finally:
+            connection.linger()
             done.set()
             beating.join()
             with suppress(httpx.HTTPError):  # where the server is gone, it takes this node off its list by itself
@@ -211,7 +219,6 @@ def _status_error(response: httpx.Response) -> AddressError | ClockError | Enrol
 def _clock_skew(response: httpx.Response) -> float:
     """Seconds by which this clock is ahead of the server's; 0 where the server does not say its time."""
     try:
-        theirs = parsedate_to_datetime(response.headers["date"])
-    except (KeyError, ValueError):
+        return (datetime.now(UTC) - parsedate_to_datetime(response.headers["date"])).total_seconds()
+    except (KeyError, ValueError, TypeError):
         return 0.0
-    return (datetime.now(UTC) - theirs).total_seconds()

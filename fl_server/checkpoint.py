@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from shared_models.canonical import canonical_hash
 from shared_models.errors import CheckpointError
 from shared_models.files import atomic_write, storage_errors, sync_folder
 from shared_models.networks.model import EmotionModel
@@ -59,22 +60,30 @@ class Checkpoints:
                 metrics=metrics,
                 header=header,
             )
-            atomic_write(draft / _RECORD, json.dumps(record.model_dump(mode="json"), indent=1).encode())
+            facts = record.model_dump(mode="json")
+            sealed = {"record": facts, "sha256": canonical_hash(facts)}
+            atomic_write(draft / _RECORD, json.dumps(sealed, indent=1).encode())
             os.rename(draft, final)
             sync_folder(self._folder)
         return record
 
     def rounds(self) -> list[int]:
         """The rounds that have a checkpoint, in order."""
-        return sorted(int(path.name.removeprefix("round-")) for path in self._folder.glob("round-*"))
+        numbers = (path.name.removeprefix("round-") for path in self._folder.glob("round-*"))
+        return sorted(int(number) for number in numbers if number.isdecimal())
 
     def record(self, round_: int) -> Checkpoint:
-        """Raises CheckpointError where the checkpoint's record is missing or damaged."""
+        """Raises CheckpointError where the checkpoint's record is missing or not what was written."""
         path = self._path(round_)
         try:
-            return Checkpoint.model_validate_json((path / _RECORD).read_bytes())
-        except (OSError, ValidationError) as error:
+            sealed = json.loads((path / _RECORD).read_bytes())
+            intact = canonical_hash(sealed["record"]) == sealed["sha256"]
+            record = Checkpoint.model_validate(sealed["record"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path) from error
+        if not intact:
+            raise _damaged(path)
+        return record
 
     def load(self, round_: int) -> tuple[EmotionModel, Checkpoint]:
         """Raises CheckpointError where a byte of the model is not what was written."""

@@ -81,17 +81,16 @@ def start(
     rounds: Annotated[int | None, typer.Option(min=1, help="Total number of rounds, also when resuming.")] = None,
 ) -> None:
     """Run the federation in the foreground until the last round or Ctrl-C; go on where it stopped."""
-    import torch
-
     from fl_server.live import LiveTable
     from fl_server.server import Server
+    from shared_models.resources import use_one_core
 
-    torch.set_num_threads(1)
+    use_one_core()
     folder = FederationFolder(directory)
     settings = load_settings(folder.settings)
     commandline.log_to(folder.log)
     with LiveTable(settings.study.title, settings.policy.epsilon) as table:
-        server = Server(folder, settings, table.add)
+        server = Server(folder, settings, table.add, table.note)
         for received in (signal.SIGINT, signal.SIGTERM):
             signal.signal(received, lambda *_: server.stop())
         server.run(rounds or settings.rounds.rounds)

@@ -57,10 +57,11 @@ class Federation:
         benchmark: Benchmark,
         stop: threading.Event,
         announce: Callable[[RoundSummary], None],
+        notice: Callable[[str], None],
     ) -> None:
         self._folder, self._settings, self._policy = folder, settings, policy
         self._ledger, self._benchmark = ledger, benchmark
-        self._stop, self._announce = stop, announce
+        self._stop, self._announce, self._notice = stop, announce, notice
         self._checkpoints = Checkpoints(folder.checkpoints)
         self._protocol = RoundProtocol(settings.study.id, policy, settings.rounds, stop)
 
@@ -85,8 +86,8 @@ class Federation:
         model, checkpoint = self._checkpoints.load(self._checkpoints.rounds()[-1])
         try:
             while checkpoint.round < last_round:
+                online = self._protocol.wait_for_devices(grid, lambda: self._below_cap(eligible()), self._notice)
                 began = time.monotonic()
-                online = self._protocol.wait_for_devices(grid, lambda: self._below_cap(eligible()))
                 outcome = self._protocol.collect(grid, model, checkpoint.round + 1, self._protocol.sample(online))
                 closed = self._close(model, checkpoint, outcome)
                 state: Literal["checkpointed", "failed"] = "checkpointed" if closed else "failed"

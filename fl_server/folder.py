@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from shared_models.files import storage_errors
+
 
 class FederationFolder:
     """The folder that `fl-server init` makes: settings, keys, certificates, ledger, checkpoints."""
@@ -26,6 +28,7 @@ class FederationFolder:
         self.benchmark_cache = root / "cache"
 
     def create(self) -> None:
-        """Makes the folders, readable by their owner only."""
-        for folder in (self.root, self.ca_certificate.parent, self.ca_key.parent, self.checkpoints):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Makes the folders, readable by their owner only; raises StorageError where that is not possible."""
+        with storage_errors(self.root):
+            for folder in (self.root, self.ca_certificate.parent, self.ca_key.parent, self.checkpoints):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -18,17 +18,18 @@ FLEET_CALLS = frozenset(
 )
 
 Scope = dict[str, Any]
+Headers = dict[bytes, bytes]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class FleetOnly:
-    """ASGI wrapper: any other path is 404; a body whose length is not said, or too long, is refused unread."""
+    """ASGI wrapper: any other path is 404; nothing is read from a stranger, of unknown length or over the cap."""
 
-    def __init__(self, app: Asgi, max_body: int) -> None:
-        """`max_body` in bytes."""
-        self._app, self._max_body = app, max_body
+    def __init__(self, app: Asgi, max_body: int, admits: Callable[[Headers], bool]) -> None:
+        """`max_body` in bytes; `admits` tells by a request's headers whether its sender was let in."""
+        self._app, self._max_body, self._admits = app, max_body, admits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,7 +45,11 @@ class FleetOnly:
     def _refusal(self, scope: Scope) -> int | None:
         if scope["path"] not in FLEET_CALLS or scope["method"] != "POST":
             return 404
-        length = dict(scope["headers"]).get(b"content-length", b"")
-        if not length.isdigit():
+        headers: Headers = dict(scope["headers"])
+        if not self._admits(headers):
+            return 401
+        length = headers.get(b"content-length", b"")
+        # A transfer encoding overrides the length: the body could then go on for ever.
+        if b"transfer-encoding" in headers or not length.isdigit():
             return 411
         return 413 if int(length) > self._max_body else None

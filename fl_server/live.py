@@ -30,6 +30,10 @@ class LiveTable:
         if self._live:
             self._live.stop()
 
+    def note(self, text: str) -> None:
+        """One sentence above the table."""
+        out.print(text, soft_wrap=True)
+
     def add(self, summary: RoundSummary) -> None:
         self._rounds.append(summary)
         if self._live:
@@ -68,7 +72,7 @@ def _cells(summary: RoundSummary, cap: float) -> tuple[str, ...]:
         f"{summary.accuracy:.3f}",
         f"{summary.uar:.3f}",
         f"{summary.macro_f1:.3f}",
-        f"{summary.epsilon:.2f} of {cap:g}",
+        f"{summary.epsilon:.2f}/{cap:g}",
         f"{summary.seconds:.1f}",
     )
 

@@ -22,15 +22,17 @@ from shared_models.data.transforms import to_input
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import WeightsHeader, save_model
+from shared_models.resources import use_one_core
 
 Progress = Callable[[str, int, int], None]
+_CHUNK = 8
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How long and how fast to pretrain."""
 
-    frame_epochs: int = 16
+    frame_epochs: int = 18
     sequence_epochs: int = 30
     batch: int = 64
     frame_rate: float = 3e-3
@@ -57,7 +59,7 @@ def pretrain_to(path: Path, model_name: str, scheme_name: str, data: str, seed: 
 
     Raises DataError where the data cannot be used, StorageError where `path` cannot be written.
     """
-    torch.set_num_threads(1)
+    use_one_core()
     torch.manual_seed(seed)
     scheme = scheme_by_name(scheme_name)
     public, description = load_public(parse_spec(data), scheme, seed)
@@ -78,7 +80,7 @@ def _train_encoder(
     targets = torch.from_numpy(data.targets)
     probe = nn.LazyLinear(targets.shape[1])
     network = nn.Sequential(model.encoder, nn.Dropout(0.2), probe)
-    average = copy.deepcopy(network)
+    average = copy.deepcopy(model.encoder)
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         for index in _shuffled(len(data), recipe.batch, generator):
@@ -88,7 +90,7 @@ def _train_encoder(
 
     def smooth_average(step: int) -> None:
         decay = min(recipe.average_decay, (1 + step) / (10 + step))
-        for kept, new in zip(average.parameters(), network.parameters(), strict=True):
+        for kept, new in zip(average.parameters(), model.encoder.parameters(), strict=True):
             kept.data.lerp_(new.data, 1 - decay)
 
     _fit(
@@ -102,7 +104,7 @@ def _train_encoder(
         "encoder",
         smooth_average,
     )
-    model.encoder.load_state_dict(average[0].state_dict())
+    model.encoder.load_state_dict(average.state_dict())
 
 
 def _train_temporal(
@@ -140,8 +142,8 @@ def _features(model: EmotionModel, data: Sequences, view: int, generator: torch.
     model.eval()
     kept = []
     with torch.inference_mode():
-        for start in range(0, len(data), 64):
-            frames = to_input(data.frames[start : start + 64])
+        for start in range(0, len(data), _CHUNK):
+            frames = to_input(data.frames[start : start + _CHUNK])
             if view:
                 gain = 0.8 + 0.4 * torch.rand(len(frames), 1, 1, 1, 1, generator=generator)
                 frames = (frames.flip(-1) * gain).clamp(0, 1)

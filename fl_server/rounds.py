@@ -50,13 +50,26 @@ class RoundProtocol:
     def __init__(self, study: str, policy: Policy, settings: RoundSettings, stop: threading.Event) -> None:
         self._study, self._policy, self._settings, self._stop = study, policy, settings, stop
 
-    def wait_for_devices(self, grid: Grid, eligible: Callable[[], dict[int, Device]]) -> dict[int, Device]:
-        """The online devices among `eligible`, by node id, once there are as many as a round needs."""
+    def wait_for_devices(
+        self, grid: Grid, eligible: Callable[[], dict[int, Device]], notice: Callable[[str], None]
+    ) -> dict[int, Device]:
+        """The online devices among `eligible`, by node id, once there are as many as a round needs.
+
+        `notice` hears, whenever it changes, how many there are.
+        """
+        said = ""
         while True:
             known = eligible()
             online = {node: known[node] for node in grid.get_node_ids() if node in known}
             if len(online) >= self._settings.min_devices:
                 return online
+            text = (
+                f"Waiting for devices: a round needs {self._settings.min_devices}, {len(online)} are online,"
+                f" {len(known)} are enrolled and have budget left"
+            )
+            if text != said:
+                notice(text)
+                said = text
             self._pause()
 
     def sample(self, online: dict[int, Device]) -> dict[int, Device]:
@@ -74,7 +87,9 @@ class RoundProtocol:
         deadline = time.monotonic() + self._settings.deadline_seconds
         while open_tasks and time.monotonic() < deadline:
             for reply in grid.pull_messages(list(open_tasks)):
-                expected = open_tasks.pop(reply.metadata.reply_to_message_id)
+                expected = open_tasks.pop(reply.metadata.reply_to_message_id, None)
+                if expected is None:  # a second answer to one task, or an answer to none
+                    continue
                 try:
                     update = checker.check(_content(reply), expected)
                 except WireError as error:
@@ -134,5 +149,6 @@ def _content(reply: Message):  # type: ignore[no-untyped-def]
     return reply.content
 
 
-def _device_reason(reason: str) -> str:
-    return f"device_{reason}" if reason.isidentifier() and len(reason) <= 32 else "device_error"
+def _device_reason(reason: str | None) -> str:
+    word = reason or ""
+    return f"device_{word}" if word.isascii() and word.isidentifier() and len(word) <= 32 else "device_error"

@@ -36,7 +36,13 @@ log = logging.getLogger(__name__)
 class Server:
     """One federation in the foreground. Everything that can fail early does so before a port is opened."""
 
-    def __init__(self, folder: FederationFolder, settings: Settings, announce: Callable[[RoundSummary], None]) -> None:
+    def __init__(
+        self,
+        folder: FederationFolder,
+        settings: Settings,
+        announce: Callable[[RoundSummary], None],
+        notice: Callable[[str], None],
+    ) -> None:
         """Raises SettingsError, PolicyError, CertificateError, LedgerError, DataError or ModelError."""
         check_certificate(folder)
         self._folder, self._settings = folder, settings
@@ -46,9 +52,9 @@ class Server:
         self._nodes: dict[int, Device] = {}
         self._stop = threading.Event()
         scheme = scheme_by_name(settings.model.scheme)
-        benchmark = Benchmark(load_benchmark(parse_spec(settings.benchmark.data), scheme))
+        benchmark = Benchmark(load_benchmark(parse_spec(settings.benchmark.data), scheme), settings.model.trainable)
         ledger = Ledger(folder.ledger, self._key)
-        self._federation = Federation(folder, settings, self._policy, ledger, benchmark, self._stop, announce)
+        self._federation = Federation(folder, settings, self._policy, ledger, benchmark, self._stop, announce, notice)
         self._federation.begin(self._initial)
 
     def run(self, last_round: int) -> None:

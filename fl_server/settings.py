@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -42,9 +42,9 @@ class ServerSettings(_Section):
 class ModelSettings(_Section):
     """Which model is trained, and from which weights it starts."""
 
-    name: str = "cnn-lstm"
-    scheme: str = "basic-7"
-    trainable: str = "classifier"
+    name: Literal["cnn-lstm"] = "cnn-lstm"
+    scheme: Literal["basic-7", "basic-8", "learner-4x4"] = "basic-7"
+    trainable: Literal["classifier", "head", "head+affine", "all"] = "classifier"
     initial: str = "starter"
 
 
@@ -100,13 +100,20 @@ class Settings(_Section):
 def load_settings(path: Path) -> Settings:
     """Raises SettingsError, naming the entry, where `path` is missing, is not TOML or has a wrong value."""
     try:
-        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
+        sections = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise SettingsError(
             f"There is no federation in {path.parent}", fix=f"Create one with `fl-server init {path.parent}`"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML", why=str(error)) from error
+    return checked_settings(sections, path)
+
+
+def checked_settings(sections: dict[str, Any], path: Path) -> Settings:
+    """The settings with these entries, which are or will be in `path`; raises SettingsError naming a wrong one."""
+    try:
+        return Settings.model_validate(sections)
     except ValidationError as error:
         problem = error.errors()[0]
         entry = ".".join(str(part) for part in problem["loc"])

@@ -9,7 +9,7 @@ import tomli_w
 from fl_server.certificates import create_identity
 from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
-from fl_server.settings import Settings
+from fl_server.settings import Settings, checked_settings
 from shared_models.errors import SettingsError
 from shared_models.files import atomic_write
 
@@ -26,7 +26,7 @@ def create_federation(root: Path, overrides: dict[str, dict[str, object]]) -> Se
     """Writes `federation.toml`, keys and certificates to `root`; `overrides` are entries by section.
 
     A port that is 0 or not given is chosen among those that are free now. Raises SettingsError where `root` holds a
-    federation already.
+    federation already or an entry is wrong, StorageError where `root` cannot be made.
     """
     folder = FederationFolder(root)
     if folder.settings.exists():
@@ -36,7 +36,7 @@ def create_federation(root: Path, overrides: dict[str, dict[str, object]]) -> Se
         sections.setdefault(section, {}).update(entries)
     for port, free in zip(("fleet_port", "enrolment_port"), _free_ports(2), strict=True):
         sections["server"][port] = sections["server"].get(port) or free
-    settings = Settings.model_validate(sections)
+    settings = checked_settings(sections, folder.settings)
     settings.privacy_policy()
     folder.create()
     create_identity(folder, settings.study.id, settings.server.host)
@@ -46,7 +46,7 @@ def create_federation(root: Path, overrides: dict[str, dict[str, object]]) -> Se
 
 
 def _defaults(root: Path) -> dict[str, dict[str, object]]:
-    name = "".join(c if c.isalnum() else "-" for c in root.resolve().name.lower()).strip("-") or "study"
+    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in root.resolve().name.lower()).strip("-") or "study"
     study: dict[str, object] = {
         "id": name[:63],
         "title": f"Emotion recognition in online learning ({name})",

@@ -6,30 +6,51 @@ lives only in this process. SQLite holds Flower's transport state and nothing of
 """
 
 import asyncio
+import base64
 import contextlib
 import hashlib
 import hmac
+import itertools
 import logging
 import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from flwr.app import Context
+from flwr.app import Context, Error, Message, RecordDict
+from flwr.app.message import make_message
 from flwr.cli.build import build_fab_from_files
 from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
-from flwr.common.serde import context_from_proto, run_from_proto
+from flwr.common.serde import context_from_proto, metadata_from_proto, run_from_proto
 from flwr.proto.control_pb2 import StartRunRequest
 from flwr.proto.fab_pb2 import Fab
-from flwr.proto.runtime_pb2 import AcquireTaskRequest, PullTaskInputRequest, PushTaskOutputRequest
+from flwr.proto.message_pb2 import Message as MessageProto
+from flwr.proto.message_pb2 import ObjectTree
+from flwr.proto.runtime_pb2 import (
+    AcquireTaskRequest,
+    PullAppMessagesRequest,
+    PullTaskInputRequest,
+    PushTaskOutputRequest,
+)
 from flwr.serverapp import Grid
 from flwr.supercore.auth.typing import AccountInfo
+from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER
 from flwr.supercore.control import ControlHttpClient
 from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
+from flwr.supercore.inflatable.inflatable_protobuf_utils import (
+    make_confirm_message_received_fn_protobuf,
+    make_pull_object_fn_protobuf,
+)
+from flwr.supercore.inflatable.inflatable_utils import (
+    ObjectPullError,
+    inflate_object_from_contents,
+    pull_objects,
+)
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
 from flwr.supercore.interceptors.http.utils import add_headers
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
@@ -42,12 +63,16 @@ from flwr.superlink.grid import HttpGrid
 from flwr.superlink.main import create_app
 
 from fl_server.folder import FederationFolder
-from fl_server.guard import FleetOnly
+from fl_server.guard import FleetOnly, Headers
 from shared_models.errors import AddressError
 
 _LOOPBACK = "127.0.0.1"
 _ACQUIRE_TASK = "/flwr.proto.Runtime/AcquireTask"
+_KEY_HEADER = FLEET_HTTP_PUBLIC_KEY_HEADER.lower().encode()
 _KEEP_ALIVE_SECONDS = 75
+_GRACE_SECONDS = 1
+_MAX_REPLY_OBJECTS = 1000
+_UNREADABLE = 1
 _FAB = {
     "LICENSE": b"Apache-2.0\n",
     "attune_bundle/__init__.py": b"",
@@ -93,12 +118,13 @@ class Transport:
         self._public = _listen(bind, port, "server.fleet_port")
         self._loopback = _listen(_LOOPBACK, 0, "the loopback port")
         self._loopback_address = f"{_LOOPBACK}:{self._loopback.getsockname()[1]}"
+        self._admitted: set[bytes] = set()
         self._app = create_app(self._config(), SuperLinkLifespan)
         self._state = self._app.state.linkstate_factory.state()
         folder.transport.chmod(0o600)
         self._servers = [
             self._uvicorn(self._app, "on"),
-            self._uvicorn(FleetOnly(self._app, max_body), "off"),
+            self._uvicorn(FleetOnly(self._app, max_body, self._admits), "off"),
         ]
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="transport", daemon=True)
@@ -121,7 +147,7 @@ class Transport:
         certificate = self._folder.ca_certificate.read_bytes()
         run_id = self._submit(certificate)
         token = self._claim(certificate, run_id)
-        grid = HttpGrid(self._loopback_address, False, certificate, token=token)
+        grid = _Grid(self._loopback_address, certificate, token)
         heartbeat = HeartbeatSender(make_task_heartbeat_fn_http(grid._runtime_client))
         heartbeat.start()
         try:
@@ -145,11 +171,17 @@ class Transport:
         """Stops both listeners and waits for them."""
         for server in self._servers:
             server.should_exit = True
-            server.force_exit = True
         if self._thread.is_alive():
-            self._thread.join(timeout=5)
+            self._thread.join(2 * _GRACE_SECONDS + 1)
+        for listener in (self._public, self._loopback):
+            listener.close()
+
+    def _admits(self, headers: Headers) -> bool:
+        """Whether a request names the key of a device that was let in; Flower then checks that it holds the key."""
+        return headers.get(_KEY_HEADER) in self._admitted
 
     def _node_id(self, key: bytes) -> int:
+        self._admitted.add(base64.b64encode(key))
         known = self._state.get_node_id_by_public_key(key)
         if known is not None:
             return int(known)
@@ -222,7 +254,9 @@ class Transport:
                 access_log=False,
                 server_header=False,
                 lifespan=lifespan,
+                ws="none",
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )
 
@@ -239,6 +273,50 @@ class Transport:
             await asyncio.gather(*serving)
 
         asyncio.run(both())
+
+
+class _Grid(HttpGrid):
+    """Flower's Grid, except that one device's reply never holds up or breaks those of the others.
+
+    Flower's own waits up to two hours for the parts of a reply, fails as a whole where one cannot be read, and believes
+    what a reply says inside about the task that it answers.
+    """
+
+    def __init__(self, address: str, certificate: bytes, token: str) -> None:
+        super().__init__(address, False, certificate, token=token)
+        self._arriving: dict[str, tuple[MessageProto, ObjectTree]] = {}
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        """The replies that are complete; one that cannot be read is an Error with the reason `unreadable`."""
+        tasks = set(message_ids)
+        response = self._runtime_client.PullMessages(PullAppMessagesRequest(message_ids=tasks))
+        heads = zip(response.messages_list, response.message_object_trees, strict=True)
+        arriving = self._arriving | {head.metadata.reply_to_message_id: (head, tree) for head, tree in heads}
+        replies = {task: self._read(*arriving[task]) for task in tasks & arriving.keys()}
+        self._arriving = {task: arriving[task] for task, reply in replies.items() if reply is None}
+        return [reply for reply in replies.values() if reply is not None]
+
+    def _read(self, head: MessageProto, tree: ObjectTree) -> Message | None:
+        """The reply with this head, the only part that Flower has checked; None while other parts are missing."""
+        run_id, message_id = head.metadata.run_id, head.metadata.message_id
+        names = [part.object_id for part in itertools.islice(iterate_object_tree(tree), _MAX_REPLY_OBJECTS)]
+        pull = make_pull_object_fn_protobuf(self._runtime_client.PullObject, self.node, run_id)
+        try:
+            contents = pull_objects(names, pull, max_tries_per_object=1)
+        except ObjectPullError:
+            return None
+        make_confirm_message_received_fn_protobuf(self._runtime_client.ConfirmMessageReceived, self.node, run_id)(
+            message_id
+        )
+        try:
+            reply = cast(Message, inflate_object_from_contents(message_id, contents))
+            answered = reply.metadata.reply_to_message_id
+            readable = reply.has_error() or isinstance(reply.content, RecordDict)
+            if readable and answered == head.metadata.reply_to_message_id:
+                return reply
+        except Exception as error:  # a device can have written anything
+            log.warning("a reply cannot be read: %s", type(error).__name__)
+        return make_message(metadata_from_proto(head.metadata), error=Error(_UNREADABLE, "unreadable"))
 
 
 class _TokenOnly(ControlAuthnPlugin):

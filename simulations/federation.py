@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fl_client.training import FeatureCache, local_update
+from fl_client.training import local_update
 from fl_server.aggregation import StreamingMean
 from shared_models.data.sequences import Sequences
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.metrics import Metrics
+from shared_models.networks.features import FeatureCache
 from shared_models.networks.model import EmotionModel
 from shared_models.privacy.noise import NoiseSource
 from shared_models.privacy.policy import Policy

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from fl_server.server import INPUT_SHAPE
 from fl_server.settings import PolicySettings
 from shared_models.data.sources import parse_spec
@@ -15,6 +13,7 @@ from shared_models.evaluation.metrics import majority_baseline
 from shared_models.networks.starter import initial_model
 from shared_models.privacy.claims import claims_for
 from shared_models.privacy.policy import Policy, calibrated
+from shared_models.resources import use_one_core
 from simulations.federation import Simulated, simulate
 from simulations.populations import Plan, Population, populate, scheme_of, seen_in_pretraining
 from simulations.result import Stopwatch, claim_rows, describe_model, versions, write_result
@@ -44,13 +43,13 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
 
     Raises DataError, ModelError, PolicyError or UsageError where the options do not fit.
     """
-    torch.set_num_threads(1)
+    use_one_core()
     watch, spec = Stopwatch(), parse_spec(options.data)
     scheme = scheme_of(spec, "basic-7")
     model, header, seen = initial_model(options.initial, options.model, scheme.name, INPUT_SHAPE)
     population = populate(spec, scheme, options.plan)
     policy = _policy(options, scheme.name)
-    benchmark = Benchmark(population.held_out)
+    benchmark = Benchmark(population.held_out, options.trainable)
 
     def follow(stage: str, chosen: Policy) -> Simulated:
         return simulate(
@@ -94,7 +93,7 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
 
 
 def without_noise(policy: Policy) -> Policy:
-    """The same training with neither clipping nor noise, and no promise."""
+    """The same training without noise, which promises nothing: what privacy costs is the difference."""
     return policy.model_copy(update={"unit": "none", "noise_multiplier": 0.0})
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
 import grpc
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -85,7 +85,7 @@ def _keys_are_held(request: messages.EnrolRequest) -> bool:
             return False
         node_key.verify(request.node_proof, request.secret, ec.ECDSA(hashes.SHA256()))
         Ed25519PublicKey.from_public_bytes(request.ledger_key).verify(request.ledger_proof, request.secret)
-    except (InvalidSignature, ValueError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return False
     return True
 

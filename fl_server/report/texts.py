@@ -51,7 +51,7 @@ DATA: dict[str, Any] = {
     ],
     "resolution": "48 x 48 pixels, gray",
     "retention": "until the student deletes it or leaves",
-    "encryption": "AES-256-GCM, one key for each sequence, wrapped by a key in the system's key store or under a passphrase",
+    "encryption": "AES-256-GCM, a key for each sequence, its key in the system's key store or under a passphrase",
     "bystanders": "a window with more than one face in any frame is never stored",
 }
 CONSENT: dict[str, Any] = {

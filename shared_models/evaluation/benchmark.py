@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,20 +12,28 @@ from shared_models.data.sequences import Sequences
 from shared_models.data.transforms import to_input
 from shared_models.errors import DataError, ModelError
 from shared_models.evaluation.metrics import Metrics, score
+from shared_models.networks.features import FeatureCache
+from shared_models.networks.model import EmotionModel
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Held-out sequences, scored in their own order and without any randomness."""
+    """Held-out sequences, scored in their own order and without any randomness.
+
+    part: the part of the model that is trained between scores; what the stages before it make of the sequences is
+          computed once
+    """
 
     sequences: Sequences
+    part: str = "all"
+    _features: FeatureCache = field(default_factory=FeatureCache, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not len(self.sequences):
             raise DataError("The benchmark holds no sequences", fix="Give a data set with at least one sequence")
 
-    def score(self, model: nn.Module, batch: int = 64) -> Metrics:
-        """Scores of `model`, which maps (B, T, 1, H, W) float32 in [0, 1] to (B, K) logits.
+    def score(self, model: EmotionModel, batch: int = 8) -> Metrics:
+        """Scores of `model`, which maps (B, T, 1, H, W) float32 in [0, 1] to (B, K) logits, `batch` at a time.
 
         A sequence's class is the majority of its votes. The model is left as it was found.
         Raises ModelError where the logits are not finite or not (B, K).
@@ -33,16 +41,25 @@ class Benchmark:
         probabilities = self._probabilities(model, batch)
         return score(probabilities, self.sequences.labels, self.sequences.scheme.classes, self.sequences.subjects)
 
-    def _probabilities(self, model: nn.Module, batch: int) -> np.ndarray:
+    def _probabilities(self, model: EmotionModel, batch: int) -> np.ndarray:
         """(N, K) float64."""
         rows = []
         with _evaluating(model), torch.inference_mode():
             for start in range(0, len(self.sequences), batch):
-                frames = self.sequences.frames[start : start + batch]
-                logits = model(to_input(frames))
-                self._check(logits, len(frames))
+                logits = self._logits(model, range(start, min(start + batch, len(self.sequences))))
                 rows.append(logits.double().softmax(dim=1).numpy())
         return np.concatenate(rows)
+
+    def _logits(self, model: EmotionModel, rows: range) -> torch.Tensor:
+        frames = self.sequences.frames[rows.start : rows.stop]
+        stage = model.first_trainable_stage(self.part)
+        if stage == "encoder":
+            logits = model(to_input(frames))
+        else:
+            named = zip(map(str, rows), frames, strict=True)
+            logits = model.run_from(stage, self._features.inputs(model, self.part, named))
+        self._check(logits, len(rows))
+        return logits
 
     def _check(self, logits: torch.Tensor, count: int) -> None:
         expected = (count, len(self.sequences.scheme.classes))

@@ -16,8 +16,8 @@ from shared_models.errors import PolicyError
 _PRECISION = 1e-9
 _SIGMA_STEP = 1e-4
 _EPSILON_STEP = 1e-4
-_MU_WITHOUT_PROMISE = 1e100
-"""From here on epsilon is about mu^2 / 2 and soon no longer a float: it counts as infinite."""
+_LARGEST_MU = 1e4
+"""Beyond it epsilon is above 5e7 and counts as infinite: the curve's two terms no longer cancel in floating point."""
 
 
 def mu_of(steps: Iterable[tuple[int, float]]) -> float:
@@ -38,7 +38,7 @@ def epsilon_at(mu: float, delta: float) -> float:
     """The smallest epsilon of a mu-GDP mechanism at `delta`, rounded up to four decimals."""
     if mu == 0:
         return 0.0
-    if mu > _MU_WITHOUT_PROMISE:
+    if mu > _LARGEST_MU:
         return math.inf
     low, high = 0.0, 1.0
     while delta_at(mu, high) > delta:

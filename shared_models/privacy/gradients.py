@@ -15,14 +15,14 @@ from shared_models.networks.model import EmotionModel
 Gradients = dict[str, Tensor]
 
 
-def clipped_sum(model: EmotionModel, part: str, inputs: Tensor, targets: Tensor, clip_norm: float | None) -> Gradients:
+def clipped_sum(model: EmotionModel, part: str, inputs: Tensor, targets: Tensor, clip_norm: float) -> Gradients:
     """Sum over sequences of the loss gradient of trainable part `part`, each scaled to L2 norm at most `clip_norm`.
 
     inputs:  (B, ...) what `model.run_until(model.first_trainable_stage(part), frames)` returns; B may be 0
     targets: (B, K) float32 distributions over classes
 
     Adding or removing one sequence changes the sum by at most `clip_norm` (Abadi et al. 2016, algorithm 1).
-    `clip_norm` None does not clip. Sums are float64, so that rounding stays far below the noise.
+    Sums are float64, so that rounding stays far below the noise.
     """
     parameters = model.freeze_all_but(part)
     stage = model.first_trainable_stage(part)
@@ -30,7 +30,7 @@ def clipped_sum(model: EmotionModel, part: str, inputs: Tensor, targets: Tensor,
     for i in range(len(inputs)):
         loss = F.cross_entropy(model.run_from(stage, inputs[i : i + 1]), targets[i : i + 1])
         gradients = torch.autograd.grad(loss, list(parameters.values()))
-        scale = 1.0 if clip_norm is None else _scale(gradients, clip_norm)
+        scale = _scale(gradients, clip_norm)
         if scale > 0:
             for name, gradient in zip(parameters, gradients, strict=True):
                 total[name].add_(gradient.double(), alpha=scale)

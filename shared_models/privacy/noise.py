@@ -1,8 +1,9 @@
 """Gaussian noise from a cryptographic key stream.
 
-ChaCha20 fills uniforms of 52 bits, at the centres of their intervals and so never 0 or 1; each becomes a normal deviate by the inverse distribution function. Four
-deviates are added and halved, so that no single floating-point value can be traced back to its inputs (Holohan and
-Braghin 2021, "Secure Random Sampling in Differential Privacy", section 4).
+ChaCha20 fills uniforms of 52 bits, each at the middle of its interval and so never 0 or 1; each becomes a normal
+deviate by the inverse distribution function. Four deviates are added and halved, so that no single floating-point
+value can be traced back to its inputs (Holohan and Braghin 2021, "Secure Random Sampling in Differential Privacy",
+section 4).
 """
 
 import secrets

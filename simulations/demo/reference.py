@@ -4,15 +4,12 @@ Each seed has its own four people. Their videos go through the client's own capt
 training and the server's own aggregation run in this process, with noise and without.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from threading import Event
 
-import cv2
 import numpy as np
-import torch
 
 from fl_client.capture.loop import CaptureLoop
 from fl_client.capture.sources import open_source
@@ -23,6 +20,7 @@ from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.metrics import Metrics
 from shared_models.networks.model import EmotionModel
 from shared_models.privacy.policy import Policy
+from shared_models.resources import use_one_core
 from simulations.demo.cast import SCHEME, Webcam
 from simulations.federation import simulate
 from simulations.run import without_noise
@@ -57,10 +55,13 @@ class _Memory:
         self.frames.append(frames)
         self.labels.append(label_index)
 
+    def __len__(self) -> int:
+        return len(self.frames)
+
 
 def film_and_capture(webcam: Webcam) -> Sequences:
     """Renders `webcam` unless it exists, and captures it as a laptop would."""
-    _one_thread()
+    use_one_core()
     if not webcam.labels.exists():
         webcam.film()
     memory = _Memory()
@@ -87,7 +88,7 @@ def film_and_capture(webcam: Webcam) -> Sequences:
 
 def film(webcam: Webcam) -> Path:
     """Renders one webcam in a worker process."""
-    _one_thread()
+    use_one_core()
     webcam.film()
     return webcam.video
 
@@ -111,8 +112,3 @@ def spread(outcomes: list[Outcome]) -> tuple[float, float]:
     """Smallest and largest share of the gap that was closed."""
     shares = [outcome.gap_closed for outcome in outcomes]
     return min(shares), max(shares)
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)

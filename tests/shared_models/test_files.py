@@ -4,8 +4,9 @@ import stat
 
 import pytest
 
+from shared_models import files
 from shared_models.errors import StorageError
-from shared_models.files import atomic_write
+from shared_models.files import append_line, atomic_write
 
 
 def test_only_the_owner_can_read_what_was_written(tmp_path):
@@ -47,3 +48,75 @@ def test_the_content_is_on_disk_before_it_takes_its_name(tmp_path, monkeypatch):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(StorageError, match="absent"):
         atomic_write(tmp_path / "absent" / "file", b"")
+
+
+def test_lines_are_added_behind_what_is_there(tmp_path):
+    path = tmp_path / "lines"
+    append_line(path, b"one")
+    append_line(path, b"two")
+    assert path.read_bytes() == b"one\ntwo\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_line_is_on_disk_when_it_is_added_and_so_is_the_name_of_a_new_file(tmp_path, monkeypatch):
+    path, synced, real = tmp_path / "lines", [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append((os.fstat(fd).st_ino, path.read_bytes())), real(fd)))
+    append_line(path, b"one")
+    append_line(path, b"two")
+    file, folder = path.stat().st_ino, tmp_path.stat().st_ino
+    assert synced == [(file, b"one\n"), (folder, b"one\n"), (file, b"one\ntwo\n")]
+
+
+class FullDisk:
+    """Stands for `open`: a file that takes `room` bytes of a write and then no more."""
+
+    def __init__(self, room):
+        self.room = room
+
+    def __call__(self, *args, **how):
+        self.opened = args, how
+        return self
+
+    def __enter__(self):
+        args, how = self.opened
+        self.file = open(*args, **how)
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def fileno(self):
+        return self.file.fileno()
+
+    def write(self, data):
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self.file.write(data[: self.room])
+
+
+@pytest.mark.parametrize("room", [0, 1, 5])
+@pytest.mark.parametrize("before", [b"", b"one\n"])
+def test_a_line_for_which_there_is_no_room_leaves_the_file_as_it_was(tmp_path, monkeypatch, room, before):
+    path = tmp_path / "lines"
+    path.write_bytes(before)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "open", FullDisk(room), raising=False)
+        with pytest.raises(StorageError, match="the disk is full"):
+            append_line(path, b"a line of many bytes")
+    assert path.read_bytes() == before
+    append_line(path, b"two")
+    assert path.read_bytes() == before + b"two\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_line_that_cannot_be_flushed_is_taken_back(tmp_path, monkeypatch, number):
+    path = tmp_path / "lines"
+    append_line(path, b"one")
+
+    def failing(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(StorageError, match="cannot be written"):
+        append_line(path, b"two")
+    assert path.read_bytes() == b"one\n"

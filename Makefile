@@ -1,0 +1,42 @@
+# On a fresh machine `make demo` or `make test` alone sets up everything in .venv; a second call re-uses it.
+PYTHON ?= python3.11
+TORCH_INDEX ?=
+VENV := .venv
+READY := $(VENV)/.ready
+
+.PHONY: setup demo test lint bench proto constraints clean
+
+setup: $(READY)
+
+# torch first and from its pin: a bare `torch` would bring gigabytes of GPU libraries.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
+	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $(READY)
+
+demo: setup
+	$(VENV)/bin/python -m simulations.demo
+
+test: setup
+	$(VENV)/bin/pytest -q
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: setup
+	$(VENV)/bin/python -m simulations.bench
+
+# The generated files are committed; run this after a change to the .proto file.
+proto: setup
+	$(VENV)/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. \
+		shared_models/enrolment/enrolment.proto
+
+# Exact pins of everything that a fresh install brings.
+constraints: setup
+	$(VENV)/bin/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+
+clean:
+	rm -rf $(VENV) runs

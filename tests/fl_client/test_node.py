@@ -1,0 +1,277 @@
+"""The node loop on a clock that only the test moves."""
+
+from contextlib import contextmanager
+
+import pytest
+from flwr.app import ConfigRecord, Error, Message, RecordDict
+
+from fl_client import node as node_module
+from fl_client.node import NodeLoop
+from fl_client.settings import NodeSettings
+from shared_models.errors import (
+    AddressError,
+    BudgetError,
+    CertificateError,
+    ClockError,
+    EnrolmentError,
+    StorageError,
+    WireError,
+)
+
+NONCE = "cd" * 16
+pytestmark = pytest.mark.usefixtures("inside_a_task", "quick_disk")
+
+
+class Clock:
+    """Time passes only in waits; the fake of the stop event adds them up."""
+
+    def __init__(self):
+        self.now, self.waits, self.at_wait = 1000.0, [], {}
+        self.stopped = False
+
+    def monotonic(self):
+        return self.now
+
+    def is_set(self):
+        return self.stopped
+
+    def set(self):
+        self.stopped = True
+
+    def wait(self, seconds):
+        self.waits.append(seconds)
+        self.now += seconds
+        self.at_wait.get(len(self.waits), lambda: None)()
+        if len(self.waits) > 50:
+            pytest.fail("the loop does not end")
+        return self.stopped
+
+
+class Connection:
+    """Hands out tasks, then ends the loop; an error in the script is raised at its turn."""
+
+    def __init__(self, script, clock):
+        self.script, self.clock, self.pushed = list(script), clock, []
+        self.refuse_push = None
+
+    def pull(self):
+        if not self.script:
+            self.clock.set()
+            return None
+        step = self.script.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return step() if callable(step) else step
+
+    def push(self, reply):
+        if self.refuse_push:
+            raise self.refuse_push
+        self.pushed.append((self.clock.now, reply))
+
+
+class FakeParticipant:
+    """Has budget for so many checks; remembers which debits were closed."""
+
+    def __init__(self, budget=100):
+        self.budget, self.closed, self.disk_is_full = budget, [], False
+
+    def require_budget(self):
+        if self.budget == 0:
+            raise BudgetError("The lifetime privacy budget of this device is spent")
+        self.budget -= 1
+
+    def released(self, nonce):
+        if self.disk_is_full:
+            raise StorageError("the ledger cannot be written", why="the disk is full")
+        self.closed.append(nonce)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(node_module, "time", clock)
+    return clock
+
+
+def a_task():
+    return Message(content=RecordDict(), message_type="train", dst_node_id=7, ttl=60)
+
+
+def update(task):
+    return Message(content=RecordDict({"update": ConfigRecord({"nonce": NONCE})}), reply_to=task)
+
+
+class Loop:
+    """A NodeLoop whose surroundings are all fakes but consent."""
+
+    def __init__(self, laptop, clock, monkeypatch, script=(), reply_seconds=10.0):
+        self.clock, self.reports, self.connections = clock, [], []
+        self.training_seconds, self.reply = 0.0, update
+        self.participant = FakeParticipant()
+        self.connection = Connection(script, clock)
+        self.refusals = []
+        policy = laptop.enrolment.policy.model_copy(update={"reply_seconds": reply_seconds})
+        enrolment = laptop.enrolment.model_copy(update={"policy": policy})
+        monkeypatch.setattr(node_module, "connect", self.connect)
+        self.loop = NodeLoop(
+            enrolment,
+            laptop.identity.node,
+            self.participant,
+            self.app,
+            laptop.consent,
+            NodeSettings(poll_seconds=20, retry_seconds=10),
+            clock,
+            self.reports.append,
+        )
+        laptop.consent.inform("t" * 64, policy.hash)
+        self.agree = lambda: laptop.consent.grant(["train"], "t" * 64, policy.hash)
+
+    @contextmanager
+    def connect(self, address, ca_pem, key):
+        self.connections.append((address, ca_pem, key))
+        if self.refusals:
+            raise self.refusals.pop(0)
+        yield self.connection
+
+    def app(self, message, context):
+        self.clock.now += self.training_seconds
+        return self.reply(message)
+
+    def run(self):
+        self.loop.run()
+        return self
+
+
+@pytest.fixture
+def make(laptop, clock, monkeypatch):
+    def make(*script, agreed=True, **options):
+        loop = Loop(laptop, clock, monkeypatch, script, **options)
+        if agreed:
+            loop.agree()
+        return loop
+
+    return make
+
+
+def test_nothing_is_asked_for_before_there_is_consent_to_train(make, clock, laptop):
+    loop = make(agreed=False)
+    clock.at_wait = {3: loop.agree}
+    loop.run()
+    assert loop.reports == ["waiting for consent to train"] * 3 + ["connected"]
+    assert loop.connections == [(laptop.enrolment.fleet_address, b"", laptop.identity.node)]
+
+
+@pytest.mark.parametrize("action", ["pause", "withdraw"])
+def test_a_pause_or_withdrawal_ends_the_connection_before_the_next_task(make, clock, laptop, action):
+    loop = make(lambda: getattr(laptop.consent, action)(), a_task)
+    clock.at_wait = {2: clock.set}
+    loop.run()
+    assert loop.connection.pushed == []
+    assert len(loop.connection.script) == 1
+    assert loop.reports[-1] == "waiting for consent to train"
+
+
+@pytest.mark.parametrize("training_seconds", [0.0, 0.1, 3.7, 9.9])
+def test_an_answer_leaves_at_its_fixed_time_however_long_training_took(make, clock, training_seconds):
+    loop = make(a_task)
+    loop.training_seconds = training_seconds
+    [(at, _)] = loop.run().connection.pushed
+    assert at == pytest.approx(1010.0)
+    assert clock.waits[0] == pytest.approx(10.0 - training_seconds)
+
+
+def test_a_refusal_leaves_at_the_same_fixed_time(make):
+    loop = make(a_task)
+    loop.reply = lambda task: Message(Error(1, "error"), reply_to=task)
+    [(at, reply)] = loop.run().connection.pushed
+    assert (at, reply.error.reason) == (1010.0, "error")
+    assert loop.participant.closed == []
+
+
+def test_an_answer_that_is_late_already_leaves_at_once(make, clock):
+    loop = make(a_task)
+    loop.training_seconds = 60.0
+    [(at, _)] = loop.run().connection.pushed
+    assert (at, clock.waits[0]) == (1060.0, 0.0)
+
+
+def test_the_debit_is_closed_only_once_the_answer_has_arrived(make, clock):
+    assert make(a_task).run().participant.closed == [NONCE]
+    clock.stopped = False
+    lost = make(a_task)
+    lost.connection.refuse_push = AddressError("The study's server does not answer")
+    clock.at_wait = {len(clock.waits) + 2: clock.set}
+    assert lost.run().participant.closed == []
+
+
+def test_a_full_disk_after_the_answer_does_not_end_the_loop(make, caplog):
+    loop = make(a_task, a_task)
+    loop.participant.disk_is_full = True
+    assert len(loop.run().connection.pushed) == 2
+    assert "the ledger could not say so" in caplog.text
+
+
+def test_without_a_task_it_asks_again_after_about_the_set_time(make, clock):
+    make(None, None, None, None, None).run()
+    assert len(clock.waits) == 6
+    assert all(14 <= wait <= 26 for wait in clock.waits)
+    assert len(set(clock.waits)) > 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AddressError("The study's server does not answer"),
+        CertificateError("The server's certificate is not valid"),
+        ClockError("This computer's clock is 90 seconds ahead"),
+    ],
+)
+def test_what_may_pass_by_itself_is_reported_and_tried_again(make, clock, error):
+    loop = make()
+    loop.refusals = [error, error]
+    loop.run()
+    assert loop.reports == [str(error), str(error), "connected"]
+    assert all(5 <= wait <= 15 for wait in clock.waits[:2])
+
+
+def test_a_task_that_cannot_be_read_is_reported_and_the_next_one_taken(make):
+    loop = make(WireError("schema", "The task cannot be read"), a_task).run()
+    assert len(loop.connection.pushed) == 1
+    assert len(loop.connections) == 2
+
+
+def test_a_server_that_does_not_know_the_device_ends_the_loop(make, clock):
+    loop = make()
+    loop.refusals = [EnrolmentError("The server does not know this device")]
+    with pytest.raises(EnrolmentError):
+        loop.run()
+    assert clock.waits == []
+
+
+@pytest.mark.parametrize("budget", [0, 2])
+def test_when_the_budget_is_spent_it_says_so_and_takes_no_more_tasks(make, clock, budget):
+    loop = make(a_task, a_task, a_task)
+    loop.participant.budget = budget
+    loop.run()
+    assert not clock.is_set()
+    assert "budget of this device is spent" in loop.reports[-1]
+    assert len(loop.connection.pushed) == max(0, budget - 1)
+    assert len(loop.connections) == (1 if budget else 0)
+
+
+def test_it_stops_when_told_to(make, clock):
+    loop = make(None, None, None)
+    clock.at_wait = {1: clock.set}
+    loop.run()
+    assert len(loop.connection.script) == 2
+    clock.stopped = True
+    assert make(a_task).run().connections == []
+
+
+def test_an_app_sees_nothing_of_the_device_but_its_task(make):
+    seen = []
+    loop = make(a_task)
+    loop.app = loop.loop._app = lambda message, context: seen.append(context) or update(message)
+    loop.run()
+    [context] = seen
+    assert (dict(context.node_config), dict(context.run_config), dict(context.state)) == ({}, {}, {})

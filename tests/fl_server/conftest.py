@@ -1,0 +1,119 @@
+"""A federation in memory: Flower's Grid without a network, on a clock that only waits move."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Context, Message, RecordDict
+
+from fl_client.app import client_app
+from shared_models.data.labels import scheme_by_name
+from shared_models.data.sequences import Sequences
+from shared_models.evaluation.benchmark import Benchmark
+
+Handler = Callable[[Message], Message | None]
+
+
+class Clock:
+    """Stands for the stop event and for `time`: a wait takes no time and moves the clock."""
+
+    def __init__(self) -> None:
+        self.now, self.waits, self.stopped = 1000.0, [], False
+        self.at_wait: Callable[[], object] = lambda: None
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def is_set(self) -> bool:
+        return self.stopped
+
+    def set(self) -> None:
+        self.stopped = True
+
+    def wait(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        self.now += seconds
+        self.at_wait()
+        if len(self.waits) > 5000:
+            pytest.fail("the server waits for ever")
+        return self.stopped
+
+
+class MemoryGrid:
+    """Delivers each task to its node's handler at once, and each reply when its delay has passed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.handlers: dict[int, Handler] = {}
+        self.delays: dict[int, float] = {}
+        self.offline: set[int] = set()
+        self.sent: list[Message] = []
+        self.waiting: list[tuple[float, Message]] = []
+        self._clock = clock
+
+    def get_node_ids(self) -> list[int]:
+        return [node for node in self.handlers if node not in self.offline]
+
+    def push_messages(self, messages: list[Message]) -> list[str]:
+        for message in messages:
+            message.metadata.__dict__["_message_id"] = message.object_id
+            self.sent.append(message)
+            node = message.metadata.dst_node_id
+            replies = self.handlers[node](message)
+            due = self._clock.now + self.delays.get(node, 0.0)
+            for reply in replies if isinstance(replies, list) else [replies]:
+                if reply is not None:
+                    self.waiting.append((due, reply))
+        return [message.metadata.message_id for message in messages]
+
+    def pull_messages(self, message_ids: list[str]) -> list[Message]:
+        arrived = [reply for due, reply in self.waiting if due <= self._clock.now]
+        self.waiting = [(due, reply) for due, reply in self.waiting if due > self._clock.now]
+        return arrived
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    time = SimpleNamespace(monotonic=clock.monotonic)
+    monkeypatch.setattr("fl_server.rounds.time", time)
+    monkeypatch.setattr("fl_server.federation.time", time)
+    return clock
+
+
+@pytest.fixture
+def grid(clock: Clock, inside_a_task: None) -> MemoryGrid:
+    return MemoryGrid(clock)
+
+
+@pytest.fixture
+def connect(grid: MemoryGrid) -> Callable[[int, Any], Handler]:
+    """`connect(node, laptop)`: the laptop's own app answers what is sent to `node`; gives that handler."""
+
+    def connect(node: int, laptop: Any) -> Handler:
+        app = client_app(laptop.participant())
+
+        def answer(message: Message) -> Message:
+            context = Context(run_id=1, node_id=node, node_config={}, state=RecordDict(), run_config={})
+            return app(message=message, context=context)
+
+        grid.handlers[node] = answer
+        return answer
+
+    return connect
+
+
+@pytest.fixture(scope="session")
+def benchmark() -> Benchmark:
+    rng = np.random.default_rng(11)
+    count, scheme = 14, scheme_by_name("basic-7")
+    return Benchmark(
+        Sequences(
+            scheme,
+            rng.integers(0, 256, (count, 4, 1, 48, 48), dtype=np.uint8),
+            np.eye(7, dtype=np.float32)[np.arange(count) % 7],
+            tuple(f"person {i % 4}" for i in range(count)),
+            tuple(f"{i:016x}" for i in range(count)),
+        )
+    )

@@ -1,0 +1,114 @@
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from fl_server.enrolment import registry as registry_module
+from fl_server.enrolment.registry import Registry
+
+HOUR = 3600
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "enrolment.db"
+
+
+@pytest.fixture
+def registry(path):
+    return Registry(path)
+
+
+def keys(number):
+    return f"node {number}".encode(), f"ledger {number}".encode()
+
+
+def test_one_invitation_enrols_one_device(registry):
+    secret, _ = registry.invite(HOUR)
+    device = registry.enrol(secret, *keys(1))
+    assert (device.node_key, device.ledger_key) == keys(1)
+    assert registry.enrol(secret, *keys(2)) is None
+    assert not registry.is_valid(secret)
+    assert registry.devices() == [device]
+
+
+def test_an_invitation_counts_until_it_is_used_or_expires(registry, monkeypatch):
+    now = registry_module.time.time()
+    monkeypatch.setattr(registry_module.time, "time", lambda: now)
+    (short, expires), (long, _) = registry.invite(60), registry.invite(HOUR)
+    assert (registry.open_invitations(), expires) == (2, int(now) + 60)
+    monkeypatch.setattr(registry_module.time, "time", lambda: expires)
+    assert registry.is_valid(short)
+    monkeypatch.setattr(registry_module.time, "time", lambda: expires + 1)
+    assert not registry.is_valid(short)
+    assert registry.enrol(short, *keys(1)) is None
+    assert (registry.open_invitations(), registry.devices()) == (1, [])
+    assert registry.enrol(long, *keys(1)) is not None
+    assert registry.open_invitations() == 0
+
+
+@pytest.mark.parametrize("guess", [b"", bytes(32), b"\xff" * 32, b"' OR 1=1 --"])
+def test_a_guessed_secret_enrols_nobody(registry, guess):
+    registry.invite(HOUR)
+    assert not registry.is_valid(guess)
+    assert registry.enrol(guess, *keys(1)) is None
+    assert registry.devices() == []
+
+
+def test_asking_whether_an_invitation_is_valid_does_not_use_it_up(registry):
+    secret, _ = registry.invite(HOUR)
+    assert all(registry.is_valid(secret) for _ in range(3))
+    assert registry.enrol(secret, *keys(1)) is not None
+
+
+@pytest.mark.parametrize("taken", [("node 1", "ledger 2"), ("node 2", "ledger 1")])
+def test_a_key_that_is_taken_is_refused_and_the_invitation_stays_open(registry, taken):
+    first, second = registry.invite(HOUR)[0], registry.invite(HOUR)[0]
+    registry.enrol(first, *keys(1))
+    assert registry.enrol(second, *(name.encode() for name in taken)) is None
+    assert registry.is_valid(second)
+    assert len(registry.devices()) == 1
+    assert registry.enrol(second, *keys(2)) is not None
+
+
+def test_of_two_at_once_exactly_one_enrols(registry, path):
+    for attempt in range(5):
+        secret, _ = registry.invite(HOUR)
+        start = Barrier(4)
+
+        def race(number, secret=secret, start=start):
+            start.wait()
+            return Registry(path).enrol(secret, *keys(number))
+
+        with ThreadPoolExecutor(4) as pool:
+            won = [device for device in pool.map(race, range(4 * attempt, 4 * attempt + 4)) if device]
+        assert len(won) == 1
+    assert len(registry.devices()) == 5
+
+
+def test_a_secret_is_never_in_the_file(registry, path):
+    secrets = [registry.invite(HOUR)[0] for _ in range(3)]
+    registry.enrol(secrets[0], *keys(1))
+    on_disk = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    for secret in secrets:
+        assert len(secret) == 32
+        assert secret not in on_disk
+        assert secret.hex().encode() not in on_disk
+    assert len(set(secrets)) == 3
+
+
+def test_the_file_is_for_its_owner_only(registry, path):
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_opened_again_it_knows_everybody_in_the_order_they_came(registry, path):
+    enrolled = [registry.enrol(registry.invite(HOUR)[0], *keys(number)) for number in range(5)]
+    assert Registry(path).devices() == enrolled
+    assert len({device.pseudonym for device in enrolled}) == 5
+
+
+def test_a_pseudonym_has_nothing_to_do_with_keys_or_order(registry, tmp_path):
+    one = registry.enrol(registry.invite(HOUR)[0], *keys(1))
+    other = Registry(tmp_path / "other.db")
+    assert other.enrol(other.invite(HOUR)[0], *keys(1)).pseudonym != one.pseudonym

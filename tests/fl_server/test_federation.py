@@ -1,0 +1,344 @@
+"""A federation's life with its real ledger, checkpoints and devices, over a Grid in memory; and its deaths."""
+
+import json
+
+import pytest
+import torch
+from flwr.app import Error, Message
+
+from fl_server.certificates import load_signing_key
+from fl_server.checkpoint import Checkpoints
+from fl_server.federation import Federation
+from fl_server.settings import Settings
+from fl_server.status import read_rounds
+from shared_models.errors import CheckpointError, LedgerError, StorageError
+from shared_models.networks.weights import WeightsHeader, weights_hash
+from shared_models.privacy.ledger import Ledger, RoundClosed, RoundVoid, read_ledger
+from shared_models.wire import decode_update, shapes_of
+
+pytestmark = pytest.mark.usefixtures("quick_disk")
+HEADER = WeightsHeader(model="cnn-lstm", scheme="basic-7", input_shape=(16, 1, 48, 48), training_data="none")
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+class Study:
+    """A federation's folder and what a start of the server makes of it."""
+
+    def __init__(self, folder, policy, model, benchmark, grid, clock):
+        self.folder, self.policy, self.model, self.benchmark = folder, policy, model, benchmark
+        self.grid, self.clock = grid, clock
+        self.announced, self.noticed, self.devices, self.sent = [], [], {}, []
+        self.rounds = {"min_devices": 2, "deadline_seconds": 30, "pause_seconds": 7}
+        self.after_summary = lambda summary: None
+        self.checkpoints = Checkpoints(folder.checkpoints)
+
+    def start(self):
+        """A new Federation, as a fresh process makes it."""
+        settings = Settings.model_validate(
+            {
+                "study": dict.fromkeys(("title", "controller", "contact", "consent_text"), "-") | {"id": "seminar"},
+                "server": {"fleet_port": 1, "enrolment_port": 2},
+                "rounds": self.rounds,
+            }
+        )
+        key = load_signing_key(self.folder)
+        ledger = Ledger(self.folder.ledger, key)
+        federation = Federation(
+            self.folder, settings, self.policy, ledger, self.benchmark, self.clock, self._announce, self.noticed.append
+        )
+        self.public_key = key.public_key()
+        self.begun = federation.begin(lambda: (self.model, HEADER))
+        return federation
+
+    def run(self, last_round):
+        federation = self.start()
+        federation.run(self.grid, lambda: dict(self.devices), last_round)
+        return federation
+
+    def ledger(self):
+        return [entry.body for entry in read_ledger(self.folder.ledger, self.public_key)]
+
+    def weights(self, round_):
+        return self.checkpoints.load(round_)[0].state_dict()
+
+    def states(self):
+        return [(summary.round, summary.state) for summary in self.announced]
+
+    def _announce(self, summary):
+        self.announced.append(summary)
+        self.after_summary(summary)
+
+
+@pytest.fixture
+def study(folder, policy, model, benchmark, grid, clock):
+    return Study(folder, policy, model, benchmark, grid, clock)
+
+
+@pytest.fixture
+def join(study, make_laptop, connect, policy, model):
+    """`join(node)`: an enrolled device; what it sends is kept in `study.sent`."""
+    shapes = shapes_of(model.trainable(policy.trainable))
+
+    def join(node):
+        laptop = make_laptop(node, sequences=1)
+        answer = connect(node, laptop)
+
+        def watched(message):
+            reply = answer(message)
+            if not reply.has_error():
+                study.sent.append((node, decode_update(reply.content, shapes)))
+            return reply
+
+        study.grid.handlers[node] = watched
+        study.devices[node] = laptop.registered
+        return laptop
+
+    return join
+
+
+def test_rounds_run_and_each_is_announced_scored_and_kept(study, join):
+    for node in (1, 2, 3):
+        join(node)
+    study.run(2)
+    assert study.states() == [(0, "start"), (1, "checkpointed"), (2, "checkpointed")]
+    assert study.checkpoints.rounds() == [0, 1, 2]
+    assert [(s.online, s.asked, s.accepted, s.rejected) for s in study.announced] == [
+        (0, 0, 0, {}),
+        (3, 3, 3, {}),
+        (3, 3, 3, {}),
+    ]
+    for summary in study.announced:
+        metrics = study.checkpoints.record(summary.round).metrics
+        assert (summary.accuracy, summary.uar, summary.macro_f1) == (
+            metrics["accuracy"],
+            metrics["uar"],
+            metrics["macro_f1"],
+        )
+    assert [s.epsilon for s in study.announced] == [0.0, study.policy.epsilon_after(1), study.policy.epsilon_after(2)]
+    assert read_rounds(study.folder) == study.announced
+
+
+def test_each_model_is_the_one_before_plus_the_mean_of_the_updates(study, join):
+    for node in (1, 2, 3):
+        join(node)
+    study.run(2)
+    for round_, updates in ((1, study.sent[:3]), (2, study.sent[3:])):
+        before, after = study.weights(round_ - 1), study.weights(round_)
+        deltas = [update.delta for _, update in updates]
+        assert len(deltas) == 3
+        for name, value in after.items():
+            if name not in deltas[0]:
+                assert torch.equal(value, before[name])
+                continue
+            mean = torch.stack([delta[name].double() for delta in deltas]).mean(dim=0)
+            assert mean.abs().max() > 0
+            torch.testing.assert_close(value.double() - before[name].double(), mean, rtol=0, atol=1e-6)
+
+
+def test_the_ledger_says_which_model_became_which_by_whose_updates(study, join):
+    laptops = {node: join(node) for node in (1, 2)}
+    study.run(2)
+    first, second = study.ledger()
+    for round_, closed in ((1, first), (2, second)):
+        assert (closed.round, closed.study, closed.policy_hash) == (round_, "seminar", study.policy.hash)
+        assert closed.model_before == weights_hash(study.weights(round_ - 1))
+        assert closed.model_after == weights_hash(study.weights(round_))
+        entries = {laptop.enrolment.pseudonym: laptop.ledger().entries[round_ - 1].hash for laptop in laptops.values()}
+        assert closed.debits == entries
+    record = study.checkpoints.record(2)
+    assert record.ledger_head == read_ledger(study.folder.ledger, study.public_key)[-1].hash
+
+
+def test_between_rounds_it_pauses_and_after_the_last_it_does_not(study, join, clock):
+    for node in (1, 2):
+        join(node)
+    study.run(3)
+    assert clock.waits.count(7) == 2
+    assert clock.waits[-1] != 7
+
+
+def test_too_few_good_updates_leave_model_and_ledger_as_they_were(study, join, clock):
+    join(1)
+    join(2)
+    honest = study.grid.handlers[2]
+    study.grid.handlers[2] = lambda message: Message(Error(1, "storage"), reply_to=message)
+
+    def mend(summary):
+        if summary.state == "failed":
+            study.at_failure = (study.ledger(), study.checkpoints.rounds())
+            study.grid.handlers[2] = honest
+
+    study.after_summary = mend
+    study.run(1)
+    assert study.states() == [(0, "start"), (1, "failed"), (1, "checkpointed")]
+    failed = study.announced[1]
+    assert (failed.asked, failed.accepted, failed.rejected) == (2, 1, {"device_storage": 1})
+    assert study.at_failure == ([], [0])
+    [closed] = study.ledger()
+    assert (closed.round, closed.model_before) == (1, weights_hash(study.weights(0)))
+    assert [(s.round, s.state) for s in read_rounds(study.folder)] == study.states()
+
+
+def test_a_device_that_always_fails_never_stops_the_others(study, join):
+    for node in (1, 2, 3):
+        join(node)
+    study.grid.handlers[3] = lambda message: None
+    study.run(2)
+    assert study.states()[1:] == [(1, "checkpointed"), (2, "checkpointed")]
+    assert [summary.rejected for summary in study.announced[1:]] == [{"no_answer": 1}] * 2
+    assert [closed.rejected for closed in study.ledger()] == [{"no_answer": 1}] * 2
+
+
+def test_a_device_at_its_lifetime_cap_is_not_asked_again(study, join, clock):
+    cap = study.policy.participations
+    for node in (1, 2):
+        join(node)
+    clock.at_wait = lambda: clock.set() if len(clock.waits) > 50 else None
+    federation = study.run(cap + 5)
+    assert len(study.grid.sent) == 2 * cap
+    assert study.checkpoints.rounds()[-1] == cap
+    assert set(federation.participations().values()) == {cap}
+    assert study.announced[-1].epsilon == study.policy.epsilon_after(cap) <= study.policy.epsilon
+
+
+def test_fresh_devices_go_on_where_spent_ones_must_stop(study, join):
+    cap = study.policy.participations
+    for node in (1, 2):
+        join(node)
+    study.run(cap)
+    for node in (3, 4):
+        join(node)
+    study.run(cap + 1)
+    assert {message.metadata.dst_node_id for message in study.grid.sent[2 * cap :]} == {3, 4}
+    assert study.announced[-1].online == 2
+
+
+def test_a_start_after_the_last_round_does_nothing_more(study, join):
+    for node in (1, 2):
+        join(node)
+    study.run(1)
+    files = {path: path.read_bytes() for path in study.folder.root.rglob("*") if path.is_file()}
+    study.run(1)
+    assert {path: path.read_bytes() for path in study.folder.root.rglob("*") if path.is_file()} == files
+    assert len(study.grid.sent) == 2
+
+
+def test_a_restart_goes_on_with_the_round_after_the_last_checkpoint(study, join):
+    for node in (1, 2):
+        join(node)
+    study.run(1)
+    study.run(2)
+    assert study.states() == [(0, "start"), (1, "checkpointed"), (2, "checkpointed")]
+    assert study.begun.round == 1
+    assert [body.kind for body in study.ledger()] == ["round", "round"]
+
+
+def test_a_crash_between_ledger_and_checkpoint_voids_the_round_and_repeats_it(study, join, monkeypatch):
+    laptops = [join(node) for node in (1, 2)]
+    study.run(1)
+    old = study.weights(1)
+    with monkeypatch.context() as crash:
+        crash.setattr(Checkpoints, "save", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            study.run(2)
+    assert study.checkpoints.rounds() == [1] or study.checkpoints.rounds() == [0, 1]
+    assert [body.kind for body in study.ledger()] == ["round", "round"]
+
+    study.run(2)
+    kinds = [(body.kind, body.round) for body in study.ledger()]
+    assert kinds == [("round", 1), ("round", 2), ("round_void", 2), ("round", 2)]
+    assert study.begun.round == 1
+    repeated = study.ledger()[-1]
+    assert repeated.model_before == weights_hash(old) == study.ledger()[1].model_before
+    assert repeated.model_after == weights_hash(study.weights(2))
+    assert [laptop.participant().participations for laptop in laptops] == [3, 3]
+    assert study.announced[-1].epsilon == study.policy.epsilon_after(3)
+
+
+def test_a_round_that_was_declared_void_is_not_declared_so_twice(study, join, monkeypatch):
+    for node in (1, 2):
+        join(node)
+    study.start()
+    with monkeypatch.context() as crash:
+        crash.setattr(Checkpoints, "save", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            study.run(1)
+    for _ in range(3):
+        study.start()
+    assert [body.kind for body in study.ledger()] == ["round", "round_void"]
+
+
+def test_a_crash_before_the_ledger_leaves_nothing_to_undo(study, join, monkeypatch):
+    for node in (1, 2):
+        join(node)
+    study.start()
+    with monkeypatch.context() as crash:
+        crash.setattr(Ledger, "append", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            study.run(1)
+    assert study.ledger() == []
+    study.run(1)
+    assert [body.kind for body in study.ledger()] == ["round"]
+
+
+def test_a_crash_after_the_checkpoint_loses_only_a_line_of_the_log(study, join, monkeypatch):
+    for node in (1, 2):
+        join(node)
+    study.after_summary = lambda summary: (_ for _ in ()).throw(Killed) if summary.round == 1 else None
+    with pytest.raises(Killed):
+        study.run(2)
+    study.after_summary = lambda summary: None
+    study.run(2)
+    assert study.checkpoints.rounds() == [0, 1, 2]
+    assert [body.kind for body in study.ledger()] == ["round", "round"]
+
+
+def test_a_full_disk_ends_the_run_and_the_next_start_repeats_the_round(study, join, monkeypatch):
+    for node in (1, 2):
+        join(node)
+    study.start()
+    with monkeypatch.context() as disk:
+        disk.setattr(Checkpoints, "save", lambda *_: (_ for _ in ()).throw(StorageError("the disk is full")))
+        with pytest.raises(StorageError):
+            study.run(1)
+    study.run(1)
+    assert [type(body) for body in study.ledger()] == [RoundClosed, RoundVoid, RoundClosed]
+
+
+@pytest.mark.parametrize("moment", ["waiting for devices", "collecting", "pausing"])
+def test_it_stops_promptly_and_keeps_every_whole_round(study, join, clock, moment):
+    join(1)
+    if moment != "waiting for devices":
+        join(2)
+    if moment == "collecting":
+        study.grid.handlers[2] = lambda message: None
+    clock.at_wait = lambda: clock.set() if moment != "pausing" or clock.waits[-1] == 7 else None
+    study.run(3)
+    assert study.checkpoints.rounds() == ([0, 1] if moment == "pausing" else [0])
+    assert len(clock.waits) <= 3
+
+
+def test_a_damaged_ledger_or_checkpoint_stops_the_start(study, join):
+    for node in (1, 2):
+        join(node)
+    study.run(1)
+    line = study.folder.ledger.read_bytes()
+    study.folder.ledger.write_bytes(line.replace(b'"round":1', b'"round":2'))
+    with pytest.raises(LedgerError):
+        study.start()
+    study.folder.ledger.write_bytes(line)
+    record = study.folder.checkpoints / "round-00001" / "checkpoint.json"
+    record.write_bytes(record.read_bytes()[:-1])
+    with pytest.raises(CheckpointError):
+        study.start()
+
+
+def test_the_log_of_rounds_names_no_device(study, join):
+    laptops = [join(node) for node in (1, 2)]
+    study.run(1)
+    text = study.folder.rounds.read_text()
+    assert all(json.loads(line) for line in text.splitlines())
+    assert not any(laptop.enrolment.pseudonym in text for laptop in laptops)

@@ -1,0 +1,290 @@
+"""One round: whatever a device sends or does not send, the others' updates count and the round ends in time."""
+
+import copy
+import random
+
+import numpy as np
+import pytest
+import torch
+from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
+
+from fl_server import rounds as rounds_module
+from fl_server.rounds import RoundProtocol, Stopped
+from fl_server.settings import RoundSettings
+from shared_models.wire import decode_task, decode_update, shapes_of
+
+pytestmark = pytest.mark.usefixtures("quick_disk")
+SETTINGS = RoundSettings(min_devices=2, cohort=10, deadline_seconds=60)
+
+
+@pytest.fixture
+def protocol(policy, clock):
+    return RoundProtocol("seminar", policy, SETTINGS, clock)
+
+
+@pytest.fixture
+def cohort(make_laptop, connect):
+    """Four honest devices, by node id."""
+    laptops = {node: make_laptop(node, sequences=1) for node in (1, 2, 3, 4)}
+    for node, laptop in laptops.items():
+        connect(node, laptop)
+    return laptops
+
+
+@pytest.fixture
+def registered(cohort):
+    return {node: laptop.registered for node, laptop in cohort.items()}
+
+
+@pytest.fixture
+def collect(protocol, grid, model, registered):
+    return lambda round_=1: protocol.collect(grid, model, round_, registered)
+
+
+def poisoned(handler, change):
+    """A device that trains honestly and then alters what it sends."""
+
+    def answer(message):
+        reply = handler(message)
+        content = change(RecordDict(dict(reply.content)))
+        return Message(content=content, reply_to=message)
+
+    return answer
+
+
+def altered(content, change):
+    content["delta"] = ArrayRecord({name: Array(change(array.numpy())) for name, array in content["delta"].items()})
+    return content
+
+
+def with_nan(content):
+    return altered(content, lambda values: values * np.float32("nan"))
+
+
+def with_large_values(content):
+    return altered(content, lambda values: values * 1000)
+
+
+def with_other_shapes(content):
+    return altered(content, lambda values: values.reshape(1, -1))
+
+
+def without_debit(content):
+    content["update"] = ConfigRecord({"version": 1, "nonce": content["update"]["nonce"]})
+    return content
+
+
+def of_another_version(content):
+    content["update"]["version"] = 99
+    return content
+
+
+def with_more(content):
+    content["frames"] = ArrayRecord([np.zeros(3)])
+    return content
+
+
+def of_another_task(content):
+    content["update"]["nonce"] = "0" * 32
+    return content
+
+
+def test_every_device_gets_its_own_task_and_every_update_counts(collect, grid, cohort, model, policy):
+    before = copy.deepcopy(model.state_dict())
+    outcome = collect(5)
+    assert (outcome.asked, outcome.rejected, outcome.mean.count) == (4, {}, 4)
+    entries = {laptop.enrolment.pseudonym: laptop.ledger().entries[0].hash for laptop in cohort.values()}
+    assert outcome.debits == entries
+    tasks = [decode_task(message.content, shapes_of(before)) for message in grid.sent]
+    assert len({task.nonce for task in tasks}) == 4
+    assert {(task.study, task.round, task.policy_hash) for task in tasks} == {("seminar", 5, policy.hash)}
+    assert [message.metadata.dst_node_id for message in grid.sent] == [1, 2, 3, 4]
+    assert {message.metadata.ttl for message in grid.sent} == {60.0}
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_the_mean_is_that_of_what_the_devices_sent(collect, grid, model, policy):
+    shapes = shapes_of(model.trainable(policy.trainable))
+    sent = []
+    for node, handler in list(grid.handlers.items()):
+        grid.handlers[node] = lambda message, handler=handler: sent.append(handler(message)) or sent[-1]
+    mean = collect().mean.result()
+    deltas = [decode_update(reply.content, shapes).delta for reply in sent]
+    for name in shapes:
+        expected = torch.stack([delta[name].double() for delta in deltas]).mean(dim=0)
+        torch.testing.assert_close(mean[name].double(), expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (with_nan, "not_finite"),
+        (with_large_values, "debit"),
+        (with_other_shapes, "shape"),
+        (without_debit, "schema"),
+        (of_another_version, "version"),
+        (with_more, "schema"),
+        (of_another_task, "nonce"),
+        (lambda content: RecordDict(), "schema"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_bad_update_is_counted_by_its_reason_and_the_others_count(collect, grid, change, reason, caplog):
+    grid.handlers[2] = poisoned(grid.handlers[2], change)
+    outcome = collect()
+    assert (outcome.asked, outcome.rejected, outcome.mean.count) == (4, {reason: 1}, 3)
+    assert "00000002" not in outcome.debits
+    assert f"round 1: device 00000002 rejected: {reason}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("budget", "device_budget"),
+        ("consent", "device_consent"),
+        (None, "device_error"),
+        ("", "device_error"),
+        ("Traceback: /home/anna/x.png", "device_error"),
+        ("x" * 33, "device_error"),
+        ("ärger", "device_error"),
+    ],
+)
+def test_a_device_that_cannot_train_says_one_word(collect, grid, word, reason, caplog):
+    grid.handlers[3] = lambda message: Message(Error(1, word), reply_to=message)
+    outcome = collect()
+    assert (outcome.rejected, outcome.mean.count) == ({reason: 1}, 3)
+    assert "anna" not in caplog.text
+
+
+def test_a_device_that_does_not_answer_holds_the_round_up_only_to_its_deadline(collect, grid, clock):
+    grid.handlers[1] = lambda message: None
+    outcome = collect()
+    assert (outcome.rejected, outcome.mean.count) == ({"no_answer": 1}, 3)
+    assert 60 <= clock.now - 1000 <= 60.5
+
+
+def test_an_answer_after_the_deadline_does_not_count(collect, grid):
+    grid.delays[4] = 61.0
+    outcome = collect()
+    assert (outcome.rejected, outcome.mean.count) == ({"no_answer": 1}, 3)
+    grid.delays[4] = 59.0
+
+
+def test_a_late_answer_of_an_earlier_round_does_not_disturb_the_next(collect, grid):
+    grid.delays[4] = 61.0
+    collect(1)
+    grid.delays[4] = 0.0
+    outcome = collect(2)
+    assert (outcome.rejected, outcome.mean.count) == ({}, 4)
+
+
+def test_a_slow_device_counts_and_the_round_ends_when_all_have_answered(collect, grid, clock):
+    grid.delays = {1: 5.0, 2: 12.0}
+    assert collect().mean.count == 4
+    assert 12 <= clock.now - 1000 <= 12.5
+
+
+def test_a_second_answer_to_one_task_is_ignored(collect, grid):
+    honest = grid.handlers[2]
+    grid.handlers[2] = lambda message: [honest(message), honest(message)]
+    outcome = collect()
+    assert (outcome.asked, outcome.rejected, outcome.mean.count, len(outcome.debits)) == (4, {}, 4, 4)
+
+
+def test_an_answer_to_no_task_of_ours_is_ignored(collect, grid):
+    honest = grid.handlers[2]
+
+    def astray(message):
+        reply = honest(message)
+        reply.metadata.__dict__["_reply_to_message_id"] = "f" * 64
+        return reply
+
+    grid.handlers[2] = astray
+    outcome = collect()
+    assert (outcome.rejected, outcome.mean.count) == ({"no_answer": 1}, 3)
+
+
+def test_an_update_sent_in_another_device_s_name_does_not_hold(collect, grid):
+    """Device 1 answers the task of device 2 as well: the debit is not signed by device 2."""
+    thief, tasks = grid.handlers[1], []
+    grid.handlers[1] = lambda message: tasks.append(message) or None
+    grid.handlers[2] = lambda message: [thief(message), thief(tasks[0])]
+    outcome = collect()
+    assert (outcome.rejected, outcome.mean.count) == ({"signature": 1}, 3)
+    assert "00000002" not in outcome.debits
+
+
+def test_when_nobody_s_update_holds_there_is_an_empty_outcome(collect, grid):
+    for node in list(grid.handlers):
+        grid.handlers[node] = lambda message: Message(Error(1, "storage"), reply_to=message)
+    outcome = collect()
+    assert (outcome.asked, outcome.rejected, outcome.mean.count, outcome.debits) == (4, {"device_storage": 4}, 0, {})
+
+
+def test_a_round_waits_for_as_many_devices_as_it_needs(protocol, grid, registered, clock):
+    grid.offline = {2, 3, 4}
+    clock.at_wait = lambda: grid.offline.discard(len(clock.waits))
+    assert set(protocol.wait_for_devices(grid, lambda: registered, print)) == {1, 2}
+    assert len(clock.waits) == 2
+
+
+def test_a_node_that_is_online_and_not_eligible_is_not_there(protocol, grid, registered, clock):
+    eligible = {node: device for node, device in registered.items() if node in (3, 4)}
+    assert protocol.wait_for_devices(grid, lambda: eligible, print) == eligible
+
+
+def test_a_device_that_enrols_while_the_server_waits_is_seen(protocol, grid, registered, clock):
+    eligible = {1: registered[1]}
+    clock.at_wait = lambda: eligible.update({2: registered[2]})
+    assert set(protocol.wait_for_devices(grid, lambda: dict(eligible), print)) == {1, 2}
+
+
+def test_while_it_waits_the_operator_hears_each_change_once(protocol, grid, registered, clock):
+    heard, grid.offline = [], {1, 2, 3, 4}
+    clock.at_wait = lambda: grid.offline.discard(len(clock.waits) - 3)
+    protocol.wait_for_devices(grid, lambda: registered, heard.append)
+    assert heard == [
+        f"Waiting for devices: a round needs 2, {online} are online, 4 are enrolled and have budget left"
+        for online in (0, 1)
+    ]
+    assert len(clock.waits) == 5
+
+
+@pytest.mark.parametrize("moment", ["waiting", "collecting"])
+def test_it_stops_at_once_when_told_to(protocol, grid, registered, collect, clock, moment):
+    clock.at_wait = clock.set
+    grid.handlers[1] = lambda message: None
+    if moment == "waiting":
+        grid.offline = {1, 2, 3, 4}
+    work = {"waiting": lambda: protocol.wait_for_devices(grid, lambda: registered, print), "collecting": collect}
+    with pytest.raises(Stopped):
+        work[moment]()
+    assert len(clock.waits) == 1
+    assert clock.waits[0] <= 0.5
+
+
+def test_a_cohort_is_drawn_from_all_that_are_online(policy, clock, registered):
+    protocol = RoundProtocol("seminar", policy, RoundSettings(min_devices=1, cohort=2), clock)
+    drawn = [protocol.sample(registered) for _ in range(200)]
+    assert all(len(chosen) == 2 and chosen.items() <= registered.items() for chosen in drawn)
+    assert {frozenset(chosen) for chosen in drawn} == {
+        frozenset(pair) for pair in ((1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4))
+    }
+    assert protocol.sample({1: registered[1]}) == {1: registered[1]}
+
+
+def test_no_choice_of_the_server_comes_from_a_seeded_generator(protocol, registered, grid, model, monkeypatch):
+    """Nonces and cohorts must not be guessable."""
+    for _ in range(2):
+        random.seed(1)
+        torch.manual_seed(1)
+        protocol.collect(grid, model, 1, registered)
+    nonces = [decode_task(m.content, shapes_of(model.state_dict())).nonce for m in grid.sent]
+    assert len(set(nonces)) == len(nonces) == 8
+    assert isinstance(rounds_module.secrets.SystemRandom(), random.SystemRandom)
+
+
+def test_a_task_that_flower_does_not_take_is_not_waited_for(protocol, grid, model, registered):
+    grid.push_messages = lambda messages: [None for _ in messages]
+    with pytest.raises(RuntimeError, match="did not take a task"):
+        protocol.collect(grid, model, 1, registered)

@@ -1,0 +1,164 @@
+import re
+import tomllib
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from fl_client.settings import Settings as ClientSettings
+from fl_server.settings import ModelSettings, Settings, load_settings
+from shared_models.data.labels import SCHEMES
+from shared_models.errors import ModelError, SettingsError
+from shared_models.networks.model import TRAINABLE_PARTS
+from shared_models.networks.registry import build_model
+
+DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
+REQUIRED = """
+[study]
+id = "seminar"
+title = "Emotions"
+controller = "University"
+contact = "dpo@example.org"
+consent_text = "Do you agree?"
+[server]
+fleet_port = 4433
+enrolment_port = 4434
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "federation.toml"
+
+
+@pytest.fixture
+def load(path):
+    def load(text):
+        path.write_text(text)
+        return load_settings(path)
+
+    return load
+
+
+def documented(chapter: str) -> dict[str, dict[str, str]]:
+    """Default by entry by section, from the tables of a chapter of docs/settings.md."""
+    text = DOCS.read_text(encoding="utf-8").split("\n## ")
+    [body] = [part for part in text if part.startswith(chapter)]
+    sections = {}
+    for section in body.split("\n### ")[1:]:
+        name = re.match(r"`\[(\w+)\]`", section)[1]
+        rows = [row.split(" | ") for row in section.splitlines() if row.startswith("| `")]
+        assert all(len(row) == 4 and len(row[3]) > 10 for row in rows)
+        sections[name] = {row[0].strip("| `"): row[2].strip("`") for row in rows}
+    return sections
+
+
+def defaults(model) -> dict[str, dict[str, str]]:
+    """The same, from the settings themselves."""
+    return {
+        name: {
+            entry: "required" if field.is_required() else _toml(field.default)
+            for entry, field in section.annotation.model_fields.items()
+        }
+        for name, section in model.model_fields.items()
+    }
+
+
+def _toml(value) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def test_every_entry_of_the_server_is_documented_with_its_default():
+    assert documented("The server") == defaults(Settings)
+
+
+def test_every_entry_of_the_laptop_is_documented_with_its_default():
+    assert documented("The laptop") == defaults(ClientSettings)
+
+
+def test_what_is_not_named_keeps_its_default(load):
+    settings = load(REQUIRED + "[policy]\nepsilon = 4\n")
+    assert (settings.policy.epsilon, settings.policy.delta, settings.server.bind) == (4.0, 1e-5, "127.0.0.1")
+    assert settings.benchmark.data == "synthetic"
+
+
+@pytest.mark.parametrize(
+    ("text", "entry"),
+    [
+        ("", "study"),
+        (REQUIRED.replace('id = "seminar"\n', ""), "study.id"),
+        (REQUIRED.replace("seminar", "Seminar 1"), "study.id"),
+        (REQUIRED.replace("seminar", "s" * 64), "study.id"),
+        (REQUIRED.replace("4433", "0"), "server.fleet_port"),
+        (REQUIRED.replace("4434", "65536"), "server.enrolment_port"),
+        (REQUIRED.replace("4434", '"door"'), "server.enrolment_port"),
+        (REQUIRED + "max_body_mib = 0", "server.max_body_mib"),
+        (REQUIRED + '[study2]\nid = "x"', "study2"),
+        (REQUIRED + "[policy]\nepsilom = 4", "policy.epsilom"),
+        (REQUIRED + "[policy]\nepsilon = 0", "policy.epsilon"),
+        (REQUIRED + "[policy]\nepsilon = nan", "policy.epsilon"),
+        (REQUIRED + "[policy]\nnoise_multiplier = 0.1", "policy.noise_multiplier"),
+        (REQUIRED + "[policy]\nunit = 'none'", "policy.unit"),
+        (REQUIRED + "[policy]\ndelta = 1", "policy.delta"),
+        (REQUIRED + "[policy]\nmomentum = 1", "policy.momentum"),
+        (REQUIRED + "[policy]\nreply_seconds = -1", "policy.reply_seconds"),
+        (REQUIRED + "[policy]\nsteps = 1.5", "policy.steps"),
+        (REQUIRED + "[rounds]\nmin_devices = 0", "rounds.min_devices"),
+        (REQUIRED + "[rounds]\ndeadline_seconds = 0", "rounds.deadline_seconds"),
+        (REQUIRED + "[model]\ntrainable = 'clasifier'", "model.trainable"),
+        (REQUIRED + "[model]\nscheme = 'basic-9'", "model.scheme"),
+        (REQUIRED + "[model]\nname = 'resnet'", "model.name"),
+        (REQUIRED + "[benchmark]\ndata = 4", "benchmark.data"),
+    ],
+)
+def test_a_wrong_missing_or_unknown_entry_is_named(load, path, text, entry):
+    with pytest.raises(SettingsError) as refused:
+        load(text)
+    assert f"The entry {entry} of {path} is wrong: " in str(refused.value)
+    assert "docs/settings.md" in refused.value.fix
+
+
+@pytest.mark.parametrize("content", [b"[study", b"\xff\xfe", b"id seminar"])
+def test_what_is_not_toml_is_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match="is not valid TOML"):
+        load_settings(path)
+
+
+def test_where_there_is_no_federation_it_says_how_to_make_one(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "nothing", tmp_path / "file"):
+        with pytest.raises(SettingsError, match="There is no federation in") as refused:
+            load_settings(folder / "federation.toml")
+        assert f"fl-server init {folder}" in refused.value.fix
+
+
+def test_the_policy_in_force_is_calibrated_from_the_entries(load):
+    settings = load(REQUIRED + "[policy]\nepsilon = 4\nparticipations = 3\nsteps = 2\n[model]\ntrainable = 'head'\n")
+    policy = settings.privacy_policy()
+    assert (policy.unit, policy.trainable, policy.participations, policy.steps) == ("sequence", "head", 3, 2)
+    assert policy.epsilon_after(3) <= 4 < policy.epsilon_after(4)
+    assert policy.hash == settings.privacy_policy().hash
+
+
+@pytest.mark.parametrize("entry", sorted(Settings.model_fields["policy"].annotation.model_fields))
+def test_every_entry_of_the_policy_changes_its_hash(load, entry):
+    section = load(REQUIRED).policy
+    value = getattr(section, entry)
+    before = load(REQUIRED).privacy_policy()
+    after = load(f"{REQUIRED}[policy]\n{entry} = {value + 1 if isinstance(value, int) else value / 2 + 1e-6}")
+    assert after.privacy_policy().hash != before.hash
+
+
+def test_the_names_that_are_allowed_are_those_that_exist():
+    allowed = {name: get_args(field.annotation) for name, field in ModelSettings.model_fields.items()}
+    assert allowed["trainable"] == TRAINABLE_PARTS
+    assert set(allowed["scheme"]) == set(SCHEMES)
+    for name in allowed["name"]:
+        build_model(name, 7)
+    with pytest.raises(ModelError, match=f"Use one of: {', '.join(allowed['name'])}\\."):
+        build_model("none", 7)
+
+
+def test_the_required_entries_are_all_that_is_required():
+    assert Settings.model_validate(tomllib.loads(REQUIRED)).study.purpose == "research simulation"

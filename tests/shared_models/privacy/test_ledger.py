@@ -1,0 +1,312 @@
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared_models.canonical import canonical
+from shared_models.errors import LedgerError, StorageError
+from shared_models.privacy.accounting import epsilon_at, mu_of
+from shared_models.privacy.ledger import (
+    GENESIS,
+    Debit,
+    Ledger,
+    Released,
+    RoundClosed,
+    RoundVoid,
+    check_chain,
+    check_signature,
+    debits_of,
+    parse_entry,
+    read_ledger,
+)
+from shared_models.privacy.policy import calibrated
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+
+
+def a_debit(round_: int = 1, **changes: Any) -> Debit:
+    fields: dict[str, Any] = {
+        "study": "seminar",
+        "device": "0a1b2c3d",
+        "round": round_,
+        "nonce": f"{round_:032x}",
+        "model_hash": "aa" * 32,
+        "policy_hash": "bb" * 32,
+        "sigma": 5.4059,
+        "clip_norm": 0.5,
+        "steps": 4,
+        "engine": "loop",
+        "update_hash": "cc" * 32,
+    }
+    return Debit(**(fields | changes))
+
+
+BODIES = [
+    a_debit(),
+    Released(nonce=f"{1:032x}"),
+    RoundClosed(
+        study="seminar",
+        round=1,
+        policy_hash="bb" * 32,
+        model_before="aa" * 32,
+        model_after="dd" * 32,
+        debits={"0a1b2c3d": "ee" * 32},
+        rejected={"norm": 1},
+    ),
+    RoundVoid(round=2),
+]
+
+
+def write(path: Path) -> bytes:
+    ledger = Ledger(path, KEY)
+    for body in BODIES:
+        ledger.append(body)
+    return path.read_bytes()
+
+
+def signed(fields: dict[str, Any], key: Ed25519PrivateKey = KEY) -> bytes:
+    """A line as the module's docstring describes it, made without the module."""
+    return canonical(fields | {"signature": key.sign(canonical(fields)).hex()})
+
+
+def documented_lines() -> list[bytes]:
+    """BODIES as the module's docstring says that they are written."""
+    lines, prev = [], GENESIS
+    for seq, body in enumerate(BODIES):
+        line = signed({"seq": seq, "prev": prev, "body": body.model_dump(mode="json")})
+        lines.append(line + b"\n")
+        prev = hashlib.sha256(line).hexdigest()
+    return lines
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.jsonl"
+
+
+def read(path: Path, raw: bytes) -> list:
+    path.write_bytes(raw)
+    return read_ledger(path, KEY.public_key())
+
+
+def test_what_was_appended_is_there_when_it_is_opened_again(path: Path) -> None:
+    write(path)
+    again = Ledger(path, KEY)
+    assert [entry.body for entry in again.entries] == BODIES
+    assert [entry.seq for entry in again.entries] == [0, 1, 2, 3]
+    assert again.debits == debits_of(again.entries) == [BODIES[0]]
+    entry = again.append(a_debit(2))
+    assert (entry.seq, entry.prev) == (4, again.entries[3].hash)
+    assert again.head == entry.hash
+    assert read_ledger(path, KEY.public_key()) == again.entries
+
+
+def test_a_new_ledger_is_empty_and_makes_no_file_before_its_first_entry(path: Path) -> None:
+    ledger = Ledger(path, KEY)
+    assert (ledger.entries, ledger.head) == ([], GENESIS)
+    assert not path.exists()
+    assert ledger.append(BODIES[0]).prev == GENESIS
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_an_entry_is_on_disk_when_append_returns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (real(fd), synced.append(os.fstat(fd).st_ino)))
+    ledger = Ledger(path, KEY)
+    ledger.append(BODIES[0])
+    assert synced == [path.stat().st_ino, path.parent.stat().st_ino]  # a new file's name must last too
+    ledger.append(BODIES[1])
+    assert synced[2:] == [path.stat().st_ino]
+
+
+def test_every_changed_byte_is_found(path: Path) -> None:
+    """All but the last byte: without its line end the last entry counts as half-written, see below."""
+    raw = b"".join(documented_lines()[:2])
+    other_bytes = (b"\n", b"\r", b"\xff", b" ")
+    for place in range(len(raw) - 1):
+        flipped = bytes([raw[place] ^ (1 if place % 3 else 0x80)])
+        other_case = bytes([raw[place] ^ 0x20])
+        for byte in {flipped, other_case, other_bytes[place % 4]} - {raw[place : place + 1]}:
+            with pytest.raises(LedgerError):
+                read(path, raw[:place] + byte + raw[place + 1 :])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_every_other_set_of_lines_is_found(path: Path, data: st.DataObject) -> None:
+    lines = documented_lines()
+    chosen = data.draw(st.lists(st.sampled_from(lines), max_size=6))
+    is_a_beginning = chosen == lines[: len(chosen)]
+    if is_a_beginning:
+        assert len(read(path, b"".join(chosen))) == len(chosen)
+    else:
+        with pytest.raises(LedgerError):
+            read(path, b"".join(chosen))
+
+
+def test_the_file_has_the_documented_form(path: Path) -> None:
+    assert write(path) == b"".join(documented_lines())
+
+
+def test_inserting_removing_or_moving_bytes_is_found(path: Path) -> None:
+    raw = write(path)
+    for place in range(0, len(raw) - 1, 29):
+        for changed in (raw[:place] + b" " + raw[place:], raw[:place] + b"\n" + raw[place:], raw[: place + 1] + raw):
+            with pytest.raises(LedgerError):
+                read(path, changed)
+        with pytest.raises(LedgerError):
+            read(path, raw[:place] + raw[place + 1 :])
+
+
+def test_a_half_written_last_line_is_cut_off(path: Path) -> None:
+    raw = write(path)
+    whole = raw.splitlines(keepends=True)
+    start = len(raw) - len(whole[-1])
+    for end in range(start, len(raw), 3):
+        path.write_bytes(raw[:end])
+        assert len(read_ledger(path, KEY.public_key())) == 3
+        assert path.stat().st_size == end  # a reader leaves the file to its writer
+    ledger = Ledger(path, KEY)
+    assert path.read_bytes() == b"".join(whole[:3])
+    ledger.append(BODIES[3])
+    assert path.read_bytes() == raw
+
+
+def test_a_ledger_of_one_half_line_starts_anew(path: Path) -> None:
+    path.write_bytes(b'{"body":{"clip')
+    assert Ledger(path, KEY).head == GENESIS
+    assert path.read_bytes() == b""
+
+
+def test_a_cut_end_shows_in_the_head_alone(path: Path) -> None:
+    """The chain cannot tell; who knows the head or the number of entries can."""
+    write(path)
+    whole = Ledger(path, KEY)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    assert Ledger(path, KEY).head == whole.entries[-2].hash != whole.head
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"body": {"kind": "refund", "nonce": "00"}},
+        {"body": {"nonce": "00"}},
+        {"body": {"kind": "released", "nonce": "00", "note": "more"}},
+        {"body": {"kind": "debit", "nonce": "00"}},
+        {"body": a_debit().model_dump() | {"q": 0.5}},
+        {"seq": "first"},
+        {"note": "more"},
+    ],
+    ids=["unknown kind", "no kind", "unknown field", "missing fields", "sampled", "no number", "unknown entry field"],
+)
+def test_what_the_reader_does_not_know_fails_closed(path: Path, change: dict[str, Any]) -> None:
+    """Correctly signed and linked, and still refused: a later version's refund must not be passed over."""
+    fields = {"seq": 0, "prev": GENESIS, "body": {"kind": "released", "nonce": "00"}}
+    assert len(read(path, signed(fields) + b"\n")) == 1
+    with pytest.raises(LedgerError, match="of an unknown kind"):
+        read(path, signed(fields | change) + b"\n")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 4000, '{"seq":NaN}', b"\xff\xfe", "\0"])
+def test_whatever_is_no_entry_is_a_ledger_error(text: str | bytes) -> None:
+    with pytest.raises(LedgerError, match="cannot be read"):
+        parse_entry(text)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity"])
+def test_noise_that_is_no_number_cannot_be_entered(number: str) -> None:
+    text = signed({"seq": 0, "prev": GENESIS, "body": a_debit().model_dump(mode="json")}).decode()
+    with pytest.raises(LedgerError, match="cannot be read"):
+        parse_entry(text.replace("5.4059", number))
+
+
+def test_another_spelling_of_a_signed_entry_is_not_the_entry(path: Path) -> None:
+    raw = write(path)
+    for one, other in ((b'"steps":4', b'"steps":4.0'), (b'"steps":4', b'"steps":"4"'), (b"seminar", rb"\u0073eminar")):
+        assert one in raw
+        with pytest.raises(LedgerError):
+            read(path, raw.replace(one, other))
+
+
+def test_another_key_is_refused(path: Path) -> None:
+    write(path)
+    other = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    with pytest.raises(LedgerError, match="signature of ledger entry 0"):
+        Ledger(path, other)
+    entry = read_ledger(path, KEY.public_key())[0]
+    with pytest.raises(LedgerError, match="signature"):
+        check_signature(entry, other.public_key())
+
+
+def test_an_entry_signed_by_another_key_within_the_chain_is_refused(path: Path) -> None:
+    raw = write(path)
+    head = Ledger(path, KEY).head
+    fields = {"seq": 4, "prev": head, "body": {"kind": "round_void", "round": 3}}
+    assert len(read(path, raw + signed(fields) + b"\n")) == 5
+    with pytest.raises(LedgerError, match="signature of ledger entry 4"):
+        read(path, raw + signed(fields, Ed25519PrivateKey.from_private_bytes(bytes(32))) + b"\n")
+
+
+def test_a_well_signed_entry_in_the_wrong_place_is_refused(path: Path) -> None:
+    raw = write(path)
+    head = Ledger(path, KEY).head
+    for wrong in ({"seq": 5, "prev": head}, {"seq": 4, "prev": GENESIS}):
+        with pytest.raises(LedgerError, match="chain breaks at entry 4"):
+            read(path, raw + signed(wrong | {"body": {"kind": "round_void", "round": 3}}) + b"\n")
+
+
+def test_the_chain_of_entries_in_memory_can_be_checked(path: Path) -> None:
+    write(path)
+    entries = Ledger(path, KEY).entries
+    check_chain(entries, KEY.public_key())
+    with pytest.raises(LedgerError, match="chain breaks at entry 1"):
+        check_chain([entries[0], *entries[2:]], KEY.public_key())
+
+
+def test_a_full_disk_leaves_the_ledger_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = write(path)
+    ledger = Ledger(path, KEY)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="the disk is full"):
+            ledger.append(a_debit(2))
+    assert path.read_bytes() == raw
+    assert len(ledger.entries) == 4
+    ledger.append(a_debit(2))
+    assert len(Ledger(path, KEY).debits) == 2
+
+
+def test_epsilon_is_recomputed_from_the_debits(path: Path) -> None:
+    policy = calibrated(
+        epsilon=8.0,
+        delta=1e-5,
+        participations=6,
+        steps=4,
+        model="cnn-lstm",
+        scheme="basic-7",
+        trainable="classifier",
+        clip_norm=0.5,
+        denominator=40,
+        max_sequences=60,
+        learning_rate=1.0,
+        momentum=0.0,
+        reply_seconds=0.0,
+    )
+    for taken in range(1, 7):
+        Ledger(path, KEY).append(a_debit(taken, sigma=policy.noise_multiplier, steps=policy.steps))
+        Ledger(path, KEY).append(Released(nonce=f"{taken:032x}"))
+        spent = [(debit.steps, debit.sigma) for debit in debits_of(read_ledger(path, KEY.public_key()))]
+        assert len(spent) == taken
+        assert epsilon_at(mu_of(spent), policy.delta) == policy.epsilon_after(taken)
