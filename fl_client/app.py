@@ -8,7 +8,8 @@ from flwr.clientapp import ClientApp
 from fl_client.participant import Participant
 from shared_models.errors import AttuneError, BudgetError, ConsentError, StorageError, WireError
 
-_REFUSED = 1
+REFUSED = 2
+"""Flower's code for an error that a ClientApp raised."""
 _REASONS: dict[type[AttuneError], str] = {
     BudgetError: "budget",
     ConsentError: "consent",
@@ -28,9 +29,9 @@ def client_app(participant: Participant) -> ClientApp:
             return Message(content=participant.answer(message.content), reply_to=message)
         except AttuneError as error:
             log.warning("task refused: %s", error)
-            return Message(Error(_REFUSED, _REASONS.get(type(error), "error")), reply_to=message)
+            return Message(Error(REFUSED, _REASONS.get(type(error), "error")), reply_to=message)
         except Exception:
             log.exception("training failed")
-            return Message(Error(_REFUSED, "error"), reply_to=message)
+            return Message(Error(REFUSED, "error"), reply_to=message)
 
     return app

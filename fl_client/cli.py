@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import platformdirs
 import typer
+from rich.markup import escape
 
 from fl_client.consent import ConsentBook, Scope
 from fl_client.explain import odds_sentence, policy_paragraph
@@ -48,8 +49,9 @@ def enrol(
     offer = read_offer(Invitation.decode(_text_or_file(invitation)))
     policy = policy_of(offer.study)
     load_settings(place.settings).limits.check(policy)
-    out.print(f"[bold]{offer.study.title}[/] - run by {offer.study.controller} ({offer.study.contact})")
-    out.print(f"Purpose: {offer.study.purpose}\n")
+    study = offer.study
+    out.print(f"[bold]{_shown(study.title)}[/] - run by {_shown(study.controller)} ({_shown(study.contact)})")
+    out.print(f"Purpose: {_shown(study.purpose)}\n")
     out.print(policy_paragraph(policy))
     out.print(odds_sentence(policy))
     if not yes and not typer.confirm("\nMake this device's keys and join?", default=False):
@@ -77,7 +79,7 @@ def consent(
     unknown = wanted - {scope.value for scope in Scope}
     if unknown:
         raise UsageError(f"There is no scope '{sorted(unknown)[0]}'", fix=f"Use {', '.join(Scope)}")
-    out.print(enrolment.consent_text)
+    out.print(_shown(enrolment.consent_text))
     out.print(policy_paragraph(enrolment.policy))
     out.print(odds_sentence(enrolment.policy))
     if not yes and not typer.confirm(f"\nDo you agree to: {', '.join(sorted(wanted))}?", default=False):
@@ -127,7 +129,7 @@ def status(home: HomeOption = _DEFAULT_HOME, as_json: JsonOption = False) -> Non
     if as_json:
         print_json(facts)
         return
-    out.print(f"Device {facts['device']} in [bold]{facts['title']}[/]")
+    out.print(f"Device {facts['device']} in [bold]{_shown(facts['title'])}[/]")
     out.print(f"Consent: {facts['consent']} ({', '.join(facts['scopes']) or 'nothing'})")
     out.print(f"Running: {'yes' if facts['running'] else 'no'}; {facts['node']}; capture: {facts['capture']}")
     out.print(f"Stored sequences: {facts['stored']} of at most {facts['max_sequences']}")
@@ -183,6 +185,11 @@ def _facts(place: Home) -> dict[str, Any]:
         "delta": policy.delta,
         "policy_hash": policy.hash,
     }
+
+
+def _shown(text: str) -> str:
+    """Text of a server's, as it is: no markup and no control character of its own reaches the terminal."""
+    return escape("".join(c if c.isprintable() or c == "\n" else "?" for c in text))
 
 
 def _finder(model: str, sha256: str):  # type: ignore[no-untyped-def]

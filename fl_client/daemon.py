@@ -24,6 +24,7 @@ from shared_models.files import atomic_write
 from shared_models.privacy.ledger import Ledger
 
 _STATUS_SECONDS = 1.0
+_STOP_SECONDS = 4.0  # a call to a server that hangs is left behind: all that counts is on the disk already
 log = logging.getLogger(__name__)
 
 
@@ -63,7 +64,7 @@ class Daemon:
         while not self._stop.wait(_STATUS_SECONDS):
             self._write_status()
         for thread in threads:
-            thread.join()
+            thread.join(_STOP_SECONDS)
         self._node_state = "stopped"
         self._write_status()
         if self._failure is not None:
@@ -84,14 +85,16 @@ class Daemon:
             paused=lambda: not self._may_capture(),
         )
         self._counts, self._capture_state = loop.counts, "capturing"
-        loop.run()
+        try:
+            loop.run()
+        finally:
+            self._capture_state = "ended"
         if loop.counts.frames and not loop.counts.usable:
             raise CameraError(
                 "No usable face was found in any frame",
                 why="nobody was in the picture, or the picture is too dark, too small or too blurred",
                 fix="Check the camera or the video and start again",
             )
-        self._capture_state = "ended"
 
     def _may_capture(self) -> bool:
         consent, policy = self._consent.current(), self._enrolment.policy.hash

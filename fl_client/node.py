@@ -14,7 +14,7 @@ from fl_client.consent import ConsentBook, Scope
 from fl_client.home import Enrolment
 from fl_client.participant import Participant
 from fl_client.settings import NodeSettings
-from fl_client.transport import NodeConnection, connect
+from fl_client.transport import LineDownError, NodeConnection, connect
 from shared_models.errors import AttuneError, BudgetError, EnrolmentError, StorageError
 
 _CONSENT_POLL_SECONDS = 1.0
@@ -59,20 +59,23 @@ class NodeLoop:
                 raise
             except AttuneError as error:
                 log.warning("%s", error)
-                self._report(str(error))
-                self._stop.wait(self._settings.retry_seconds * _chance.uniform(0.5, 1.5))
+                self._wait_for_line(error)
 
     def _serve(self, connection: NodeConnection) -> None:
         self._report("connected")
         while not self._stop.is_set() and self._may_train():
             self._participant.require_budget()
-            task = connection.pull()
+            try:
+                task = connection.pull()
+            except LineDownError as error:
+                self._wait_for_line(error)
+                continue
+            self._report("connected")
             if task is None:
                 self._stop.wait(self._settings.poll_seconds * _chance.uniform(0.7, 1.3))
                 continue
             self._report("training")
             self._answer(connection, task)
-            self._report("connected")
 
     def _answer(self, connection: NodeConnection, task: Message) -> None:
         """Trains, waits until the public reply time has passed, sends, and closes the debit."""
@@ -86,12 +89,28 @@ class NodeLoop:
         )
         reply = self._app(message=task, context=context)
         self._stop.wait(max(0.0, due - time.monotonic()))
-        connection.push(reply)
+        self._push(connection, reply, task.metadata.ttl)
         if not reply.has_error():
             try:
                 self._participant.released(str(reply.content["update"]["nonce"]))
             except StorageError as error:
                 log.warning("the update was sent, but the ledger could not say so: %s", error)
+
+    def _push(self, connection: NodeConnection, reply: Message, ttl: float) -> None:
+        """Sends the same bytes again where the line is down, for as long as the task may be answered (seconds)."""
+        expires = time.monotonic() + ttl
+        while True:
+            try:
+                connection.push(reply)
+                return
+            except LineDownError as error:
+                if self._stop.is_set() or time.monotonic() > expires:
+                    raise
+                self._wait_for_line(error)
+
+    def _wait_for_line(self, error: AttuneError) -> None:
+        self._report(str(error))
+        self._stop.wait(self._settings.retry_seconds * _chance.uniform(0.5, 1.5))
 
     def _may_train(self) -> bool:
         return self._consent.current().allows(Scope.TRAIN, self._enrolment.policy.hash)

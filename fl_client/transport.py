@@ -59,6 +59,10 @@ _HEARTBEAT_SECONDS = HEARTBEAT_DEFAULT_INTERVAL / 2
 _NO_RUNTIME = 0.0  # Flower asks how long the reply took; that would tell how much is stored
 
 
+class LineDownError(AddressError):
+    """Nobody answered at all. The node is still activated, so its connection can go on when the line is back."""
+
+
 class NodeConnection:
     """One device's authenticated connection: pull a task, push its reply."""
 
@@ -188,7 +192,7 @@ def _transport_errors() -> Iterator[None]:
                 why="it has expired, is for another name, or this computer's clock is wrong",
                 fix="Check the clock; otherwise tell whoever runs the study",
             ) from error
-        raise AddressError(
+        raise LineDownError(
             "The study's server does not answer", fix="Nothing to do: this device tries again by itself"
         ) from error
     except (ObjectPullError, ObjectPushError) as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from rich.markup import escape
 
 from fl_server.folder import FederationFolder
 from fl_server.settings import load_settings, parse_entries
@@ -106,7 +107,7 @@ def status(directory: Directory, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(facts.model_dump())
         return
-    out.print(f"[bold]{facts.title}[/] ({facts.study}), purpose: {facts.purpose}")
+    out.print(f"[bold]{escape(facts.title)}[/] ({facts.study}), purpose: {facts.purpose}")
     out.print(f"Devices enrolled: {facts.devices}; open invitations: {facts.open_invitations}")
     out.print(
         f"Rounds with a checkpoint: {facts.round}; the most that any device has spent:"

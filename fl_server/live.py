@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from fl_server.federation import RoundSummary
@@ -44,7 +45,7 @@ class LiveTable:
 
 def round_table(rounds: Sequence[RoundSummary], title: str, epsilon_cap: float) -> Table:
     """Round, devices, accepted and rejected updates, score, budget spent."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for column in (
         "round",
         "online",

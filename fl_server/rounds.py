@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from flwr.app import Message, MessageType
+from flwr.app import Error, Message, MessageType
 from flwr.serverapp import Grid
 
 from fl_server.aggregation import Checker, Expected, StreamingMean
@@ -27,6 +27,7 @@ from shared_models.wire import Task, encode_task, shapes_of
 
 _POLL_SECONDS = 0.25
 _NONCE_BYTES = 16
+_NO_LONGER_VALID, _NODE_UNAVAILABLE = (3, 4), 5  # Flower's codes for errors that it reports itself
 log = logging.getLogger(__name__)
 
 
@@ -145,10 +146,15 @@ def _pushed(message_ids: Iterable[str]) -> list[str]:
 def _content(reply: Message):  # type: ignore[no-untyped-def]
     """The reply's records; a device that could not train answers with one word, which is the reason."""
     if reply.has_error():
-        raise WireError(_device_reason(reply.error.reason), "The device could not train")
+        raise WireError(_error_reason(reply.error), "The device could not train")
     return reply.content
 
 
-def _device_reason(reason: str | None) -> str:
-    word = reason or ""
+def _error_reason(error: Error) -> str:
+    """A word for logs and counts. The device's own text is used only where it is one short word."""
+    if error.code == _NODE_UNAVAILABLE:
+        return "went_offline"
+    if error.code in _NO_LONGER_VALID:
+        return "too_late"
+    word = error.reason or ""
     return f"device_{word}" if word.isascii() and word.isidentifier() and len(word) <= 32 else "device_error"

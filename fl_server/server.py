@@ -62,8 +62,8 @@ class Server:
         server = self._settings.server
         transport = Transport(self._folder, server.bind, server.fleet_port, server.max_body_mib * _MIB)
         try:
+            self._admit(transport, self._registry.devices())  # before a device can ask and be told it is unknown
             transport.start()
-            self._admit(transport, self._registry.devices())
             enrolment = self._open_enrolment(transport)
             try:
                 with transport.session() as session:

@@ -196,7 +196,8 @@ class Transport:
             [RuntimeVersionHttpInterceptor(component_name="flwr CLI"), _Bearer(self._token)],
         )
         request = StartRunRequest(fab=Fab(hash_str=hashlib.sha256(fab).hexdigest(), content=fab))
-        return int(client.StartRun(request).run_id)
+        with client:
+            return int(client.StartRun(request).run_id)
 
     def _claim(self, certificate: bytes, run_id: int) -> str:
         client = RuntimeHttpClient.from_server_address(
@@ -208,7 +209,8 @@ class Transport:
                 SuperExecAuthHttpInterceptor(master_secret=self._secret, protected_methods=frozenset({_ACQUIRE_TASK})),
             ],
         )
-        claimed = client.AcquireTask(AcquireTaskRequest(supported_task_types=["flwr-serverapp"]))
+        with client:
+            claimed = client.AcquireTask(AcquireTaskRequest(supported_task_types=["flwr-serverapp"]))
         if not claimed.token or claimed.task.run_id != run_id:
             raise RuntimeError("the SuperLink did not hand out the ServerApp task of the run just submitted")
         return str(claimed.token)
@@ -263,12 +265,10 @@ class Transport:
     def _serve(self) -> None:
         async def both() -> None:
             loopback, public = self._servers
-            serving = [
-                asyncio.create_task(loopback.serve(sockets=[self._loopback])),
-                asyncio.create_task(public.serve(sockets=[self._public])),
-            ]
-            while not (loopback.started and public.started) and not any(task.done() for task in serving):
-                await asyncio.sleep(0.02)
+            serving = [asyncio.create_task(loopback.serve(sockets=[self._loopback]))]
+            await _until_started(loopback, serving[0])  # its lifespan makes the state that both answer from
+            serving.append(asyncio.create_task(public.serve(sockets=[self._public])))
+            await _until_started(public, serving[1])
             self._started.set()
             await asyncio.gather(*serving)
 
@@ -289,7 +289,8 @@ class _Grid(HttpGrid):
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         """The replies that are complete; one that cannot be read is an Error with the reason `unreadable`."""
         tasks = set(message_ids)
-        response = self._runtime_client.PullMessages(PullAppMessagesRequest(message_ids=tasks))
+        request = PullAppMessagesRequest(message_ids=tasks - self._arriving.keys())
+        response = self._runtime_client.PullMessages(request)
         heads = zip(response.messages_list, response.message_object_trees, strict=True)
         arriving = self._arriving | {head.metadata.reply_to_message_id: (head, tree) for head, tree in heads}
         replies = {task: self._read(*arriving[task]) for task in tasks & arriving.keys()}
@@ -317,6 +318,11 @@ class _Grid(HttpGrid):
         except Exception as error:  # a device can have written anything
             log.warning("a reply cannot be read: %s", type(error).__name__)
         return make_message(metadata_from_proto(head.metadata), error=Error(_UNREADABLE, "unreadable"))
+
+
+async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.02)
 
 
 class _TokenOnly(ControlAuthnPlugin):

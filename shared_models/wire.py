@@ -1,7 +1,7 @@
 """Task and update as they travel: every field and every byte count is checked before anything is used.
 
-A weight arrives as a NumPy file whose header is already known from the installed architecture, so it is compared,
-never parsed: no shape, dtype or size of the sender's choosing reaches a decoder.
+Weights arrive as one vector in a NumPy file whose header is already known from the installed architecture, so it is
+compared, never parsed: no shape, dtype or size of the sender's choosing reaches a decoder.
 """
 
 import io
@@ -20,6 +20,7 @@ from shared_models.privacy.ledger import Entry, parse_entry
 
 WIRE_VERSION = 1
 _MAX_TEXT = 4096
+_VECTOR = "values"
 _NONCE = re.compile("[0-9a-f]{32}")  # it becomes a file name on the device
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -105,27 +106,32 @@ def _fields(record: RecordDict, name: str, others: tuple[str, ...], **types: typ
     return fields
 
 
-def _npy_header(shape: tuple[int, ...]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, np.empty(shape, dtype="<f4"), allow_pickle=False)
-    return buffer.getvalue()[: buffer.tell() - 4 * int(np.prod(shape, dtype=np.int64))]
-
-
 def _encode_weights(weights: Mapping[str, Tensor]) -> ArrayRecord:
-    return ArrayRecord({name: Array(value.detach().to(torch.float32).numpy()) for name, value in weights.items()})
+    """One vector, all weights in the order of their names: every array more is four more requests a message."""
+    flat = torch.cat([weights[name].detach().to(torch.float32).reshape(-1) for name in sorted(weights)])
+    return ArrayRecord({_VECTOR: Array(flat.numpy())})
 
 
 def _decode_weights(record: object, shapes: Shapes) -> dict[str, Tensor]:
-    if not isinstance(record, ArrayRecord) or set(record) != set(shapes):
+    if not isinstance(record, ArrayRecord) or set(record) != {_VECTOR}:
         raise WireError("schema", "The message does not hold the expected weights")
-    return {name: _decode_array(record[name], shape) for name, shape in shapes.items()}
+    sizes = {name: int(np.prod(shapes[name], dtype=np.int64)) for name in sorted(shapes)}
+    vector = _decode_vector(record[_VECTOR].data, sum(sizes.values()))
+    pieces = zip(sizes, vector.split(list(sizes.values())), strict=True)
+    return {name: piece.reshape(shapes[name]).clone() for name, piece in pieces}
 
 
-def _decode_array(array: Array, shape: tuple[int, ...]) -> Tensor:
-    header = _npy_header(shape)
-    if len(array.data) != len(header) + 4 * int(np.prod(shape, dtype=np.int64)) or not array.data.startswith(header):
-        raise WireError("shape", "A weight does not have the expected shape and type")
-    values = np.frombuffer(array.data, dtype="<f4", offset=len(header)).reshape(shape)
+def _decode_vector(data: bytes, size: int) -> Tensor:
+    header = _npy_header(size)
+    if len(data) != len(header) + 4 * size or not data.startswith(header):
+        raise WireError("shape", "The weights do not have the expected number and type")
+    values = np.frombuffer(data, dtype="<f4", offset=len(header))
     if not np.isfinite(values).all():
         raise WireError("not_finite", "A weight is not finite")
     return torch.from_numpy(values.copy())
+
+
+def _npy_header(size: int) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.empty(size, dtype="<f4"), allow_pickle=False)
+    return buffer.getvalue()[: buffer.tell() - 4 * size]

@@ -3,15 +3,19 @@
 import contextlib
 import os
 import secrets
+import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
+import platformdirs
 import pytest
 import torch
+import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flwr.app import ConfigRecord, Message, RecordDict
@@ -22,10 +26,12 @@ from fl_client.consent import ConsentBook
 from fl_client.home import Enrolment, Home, Identity
 from fl_client.participant import Participant
 from fl_client.settings import Limits
+from fl_server.certificates import create_identity
 from fl_server.enrolment.registry import Device
 from fl_server.folder import FederationFolder
 from fl_server.setup import create_federation
 from fl_server.transport import Transport
+from shared_models import commandline
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import weights_hash
@@ -107,6 +113,61 @@ def policy() -> Policy:
     )
 
 
+def _documented_commands(program: str) -> dict[str, list[str]]:
+    """The arguments and options of each command of `program`, from its table in docs/commands.md."""
+    text = (Path(__file__).parents[1] / "docs" / "commands.md").read_text(encoding="utf-8")
+    [chapter] = [part for part in text.split("\n## ") if part.startswith(f"`{program}`")]
+    commands: dict[str, list[str]] = {}
+    for row in chapter.splitlines():
+        if not row.startswith("| ") or row.startswith(("| command", "| ---")):
+            continue
+        command, option, _, meaning = (cell.strip() for cell in row.strip("|").split("|"))
+        if command:
+            name, *arguments = command.strip("`").split()
+            commands[name] = arguments
+        else:
+            commands[name].append(option.strip("`"))
+        assert meaning
+    return commands
+
+
+@pytest.fixture
+def check_documentation() -> Callable[[str, typer.Typer], None]:
+    """Fails where a command or option has no help or example, or is not in docs/commands.md, or no longer exists."""
+
+    def check(program: str, app: typer.Typer) -> None:
+        commands = typer.main.get_command(app).commands
+        assert {name: _names(command) for name, command in commands.items()} == _documented_commands(program)
+        for name, command in commands.items():
+            assert command.help
+            assert command.epilog.startswith(f"Example: {program} {name}")
+            assert all(parameter.help for parameter in command.params if parameter.name != "help")
+
+    return check
+
+
+def _names(command: Any) -> list[str]:
+    """Arguments in capitals, then options by their long name."""
+    arguments = [p.name.upper() for p in command.params if p.param_type_name == "argument"]
+    return arguments + [p.opts[-1] for p in command.params if p.param_type_name == "option"]
+
+
+@pytest.fixture
+def leave(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+    """`leave(run, "status", ...)`: runs a program with these arguments and gives its exit code."""
+    monkeypatch.setattr(platformdirs, "user_state_dir", lambda name: str(tmp_path / "state"))
+    monkeypatch.setattr(commandline, "log_to", lambda path: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    def leave(run: Callable[[], NoReturn], *arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["attune", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            run()
+        return int(left.value.code or 0)
+
+    return leave
+
+
 @pytest.fixture
 def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are written as always but not waited for: no test survives a power cut anyway."""
@@ -126,8 +187,17 @@ def model() -> EmotionModel:
     return build_model("cnn-lstm", 7).eval()
 
 
+@pytest.fixture(scope="session")
+def ca_pem(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The certificate of a study's authority."""
+    folder = FederationFolder(tmp_path_factory.mktemp("authority"))
+    folder.create()
+    create_identity(folder, STUDY, "127.0.0.1")
+    return folder.ca_certificate.read_text()
+
+
 @pytest.fixture
-def enrolment_facts(policy: Policy) -> dict[str, Any]:
+def enrolment_facts(policy: Policy, ca_pem: str) -> dict[str, Any]:
     """The fields of an Enrolment; nobody listens at its address."""
     return {
         "study": STUDY,
@@ -138,7 +208,7 @@ def enrolment_facts(policy: Policy) -> dict[str, Any]:
         "consent_text": "This is what you agree to.",
         "pseudonym": "0a1b2c3d",
         "fleet_address": "127.0.0.1:1",
-        "ca_pem": "",
+        "ca_pem": ca_pem,
         "server_key": Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex(),
         "ledger_key": "",
         "policy": policy,
@@ -212,14 +282,10 @@ class Fleet:
     folder: FederationFolder
     transport: Transport
     grid: Grid
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.transport._public.getsockname()[1]}"
-
-    @property
-    def loopback_address(self) -> str:
-        return self.transport._loopback_address
+    address: str
+    loopback_address: str
+    task: tuple[int, int, int]
+    """Flower's task, run and node id of the run in progress."""
 
     @property
     def ca_pem(self) -> bytes:
@@ -233,6 +299,7 @@ class Fleet:
 
     def send(self, node: int, content: RecordDict | None = None) -> str:
         """Sends a task to `node`; gives the task's id."""
+        TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = self.task
         content = content or RecordDict({"task": ConfigRecord({"nonce": secrets.token_hex(16)})})
         task = Message(content=content, message_type="train", dst_node_id=node, ttl=60, group_id="1")
         [task_id] = self.grid.push_messages([task])
@@ -244,7 +311,7 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def start_fleet(folder: FederationFolder) -> Iterator[Fleet]:
+def _running_fleet(folder: FederationFolder) -> Iterator[Fleet]:
     with contextlib.ExitStack() as stack:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of libraries that Flower calls
@@ -252,7 +319,9 @@ def start_fleet(folder: FederationFolder) -> Iterator[Fleet]:
             stack.callback(transport.close)
             transport.start()
             session = stack.enter_context(transport.session())
-        yield Fleet(folder, transport, session.grid)
+        address = f"127.0.0.1:{transport._public.getsockname()[1]}"
+        task = TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id
+        yield Fleet(folder, transport, session.grid, address, transport._loopback_address, task)
 
 
 @pytest.fixture(scope="session")
@@ -260,5 +329,11 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """One for the whole test run: it takes two seconds to start."""
     root = tmp_path_factory.mktemp("fleet") / "study"
     create_federation(root, {})
-    with start_fleet(FederationFolder(root)) as fleet:
+    with _running_fleet(FederationFolder(root)) as fleet:
         yield fleet
+
+
+@pytest.fixture
+def start_fleet() -> Callable[[FederationFolder], contextlib.AbstractContextManager[Fleet]]:
+    """`with start_fleet(folder) as fleet:` one of its own for a test that stops it."""
+    return _running_fleet

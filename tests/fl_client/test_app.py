@@ -3,7 +3,7 @@
 import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
-from fl_client.app import client_app
+from fl_client.app import REFUSED, client_app
 from shared_models.errors import (
     BudgetError,
     CameraError,
@@ -70,7 +70,7 @@ def test_an_answer_is_the_reply_to_its_task(ask):
 def test_every_refusal_leaves_as_one_word_and_nothing_else(ask, error, word):
     error.__cause__, error.__notes__ = ValueError(CANARY), [CANARY]
     _, reply = ask(error)
-    assert (reply.error.code, reply.error.reason) == (1, word)
+    assert (reply.error.code, reply.error.reason) == (REFUSED, word)
     assert not reply.has_content()
     assert CANARY not in repr(reply)
 

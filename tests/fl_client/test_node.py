@@ -8,6 +8,7 @@ from flwr.app import ConfigRecord, Error, Message, RecordDict
 from fl_client import node as node_module
 from fl_client.node import NodeLoop
 from fl_client.settings import NodeSettings
+from fl_client.transport import LineDownError
 from shared_models.errors import (
     AddressError,
     BudgetError,
@@ -52,7 +53,7 @@ class Connection:
 
     def __init__(self, script, clock):
         self.script, self.clock, self.pushed = list(script), clock, []
-        self.refuse_push = None
+        self.refuse_push = []
 
     def pull(self):
         if not self.script:
@@ -65,7 +66,7 @@ class Connection:
 
     def push(self, reply):
         if self.refuse_push:
-            raise self.refuse_push
+            raise self.refuse_push.pop(0)
         self.pushed.append((self.clock.now, reply))
 
 
@@ -121,10 +122,14 @@ class Loop:
             laptop.consent,
             NodeSettings(poll_seconds=20, retry_seconds=10),
             clock,
-            self.reports.append,
+            self.report,
         )
         laptop.consent.inform("t" * 64, policy.hash)
         self.agree = lambda: laptop.consent.grant(["train"], "t" * 64, policy.hash)
+
+    def report(self, state):
+        if self.reports[-1:] != [state]:
+            self.reports.append(state)
 
     @contextmanager
     def connect(self, address, ca_pem, key):
@@ -157,8 +162,11 @@ def test_nothing_is_asked_for_before_there_is_consent_to_train(make, clock, lapt
     loop = make(agreed=False)
     clock.at_wait = {3: loop.agree}
     loop.run()
-    assert loop.reports == ["waiting for consent to train"] * 3 + ["connected"]
-    assert loop.connections == [(laptop.enrolment.fleet_address, b"", laptop.identity.node)]
+    assert loop.reports == ["waiting for consent to train", "connected"]
+    assert clock.waits[:3] == [1.0] * 3
+    assert loop.connections == [
+        (laptop.enrolment.fleet_address, laptop.enrolment.ca_pem.encode(), laptop.identity.node)
+    ]
 
 
 @pytest.mark.parametrize("action", ["pause", "withdraw"])
@@ -199,7 +207,7 @@ def test_the_debit_is_closed_only_once_the_answer_has_arrived(make, clock):
     assert make(a_task).run().participant.closed == [NONCE]
     clock.stopped = False
     lost = make(a_task)
-    lost.connection.refuse_push = AddressError("The study's server does not answer")
+    lost.connection.refuse_push = [AddressError("The exchange with the server broke off")]
     clock.at_wait = {len(clock.waits) + 2: clock.set}
     assert lost.run().participant.closed == []
 
@@ -230,8 +238,43 @@ def test_what_may_pass_by_itself_is_reported_and_tried_again(make, clock, error)
     loop = make()
     loop.refusals = [error, error]
     loop.run()
-    assert loop.reports == [str(error), str(error), "connected"]
+    assert loop.reports == [str(error), "connected"]
+    assert len(loop.connections) == 3
     assert all(5 <= wait <= 15 for wait in clock.waits[:2])
+
+
+def test_a_line_that_was_down_is_no_reason_to_connect_anew(make, clock):
+    loop = make(LineDownError("nobody answers"), LineDownError("nobody answers"), a_task).run()
+    assert (len(loop.connection.pushed), len(loop.connections)) == (1, 1)
+    assert all(5 <= wait <= 15 for wait in clock.waits[:2])
+    assert loop.reports == ["connected", "nobody answers.", "connected", "training", "connected"]
+
+
+def test_while_the_line_is_down_the_same_answer_is_sent_again(make):
+    loop, answers = make(a_task), []
+    loop.reply = lambda task: answers.append(update(task)) or answers[-1]
+    loop.connection.refuse_push = [LineDownError("nobody answers")] * 2
+    loop.run()
+    [(_, sent)] = loop.connection.pushed
+    assert [answer is sent for answer in answers] == [True]
+    assert loop.participant.closed == [NONCE]
+
+
+def test_an_answer_that_nobody_takes_in_time_is_given_up(make, clock):
+    loop = make(a_task)
+    loop.connection.refuse_push = [LineDownError("nobody answers")] * 50
+    loop.run()
+    assert loop.connection.pushed == loop.participant.closed == []
+    assert 60 <= clock.now - 1010 <= 60 + 4 * 15
+
+
+def test_told_to_stop_it_does_not_wait_for_the_line(make, clock):
+    loop = make(a_task)
+    loop.connection.refuse_push = [LineDownError("nobody answers")] * 50
+    clock.at_wait = {2: clock.set}
+    loop.run()
+    assert loop.connection.pushed == []
+    assert len(clock.waits) <= 4
 
 
 def test_a_task_that_cannot_be_read_is_reported_and_the_next_one_taken(make):

@@ -1,6 +1,5 @@
 import copy
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fl_client import training
-from fl_client.training import FeatureCache, local_update
+from fl_client.training import local_update
 from shared_models.networks.model import EmotionModel
 from shared_models.privacy.gradients import clipped_sum
 from shared_models.privacy.noise import NoiseSource
@@ -218,9 +217,9 @@ def test_a_real_source_never_gives_the_same_update_twice(model: EmotionModel) ->
 @pytest.mark.parametrize("part", ["classifier", "head", "head+affine"])
 def test_only_the_trainable_part_changes_and_the_answer_is_that_change(model: EmotionModel, part: str) -> None:
     policy = a_policy(trainable=part, steps=2)
-    cache, frames = FeatureCache(), np.full((2, 1, 16, 16), 90, np.uint8)
     before = copy.deepcopy(model.state_dict())
-    inputs = cache.inputs(model, part, [("one", frames)])
+    with torch.no_grad():
+        inputs = model.run_until(model.first_trainable_stage(part), torch.full((1, 2, 1, 16, 16), 0.3))
     delta = local_update(model, policy, inputs, torch.eye(CLASSES)[:1], NoiseSource())
     assert list(delta) == list(model.trainable(part))
     for name, value in model.state_dict().items():
@@ -235,64 +234,3 @@ def test_it_learns_when_the_data_outweighs_the_noise(model: EmotionModel) -> Non
     inputs, targets = states(MOST)
     local_update(model, policy, inputs, targets, NoiseSource())
     assert model.run_from("classifier", inputs).argmax(dim=1).tolist() == targets.argmax(dim=1).tolist()
-
-
-@pytest.fixture
-def runs(model: EmotionModel) -> Iterator[list[int]]:
-    """How many frames the encoder was given, one number a call."""
-    seen: list[int] = []
-    hook = model.encoder.register_forward_hook(lambda module, args, output: seen.append(len(args[0])))
-    yield seen
-    hook.remove()
-
-
-def stored(*names: str) -> list[tuple[str, np.ndarray]]:
-    return [(name, np.random.default_rng(len(name)).integers(0, 256, (2, 1, 16, 16), np.uint8)) for name in names]
-
-
-def test_features_are_what_the_frozen_stages_make_of_the_frames(model: EmotionModel) -> None:
-    for part, stage in [("classifier", "classifier"), ("head", "temporal"), ("all", "encoder")]:
-        inputs = FeatureCache().inputs(model, part, stored("a", "bb"))
-        frames = torch.stack([torch.from_numpy(frames).float() / 255 for _, frames in stored("a", "bb")])
-        torch.testing.assert_close(inputs, model.run_until(stage, frames).detach())
-        assert not inputs.requires_grad
-
-
-def test_features_are_computed_once_while_the_frozen_weights_stay(model: EmotionModel, runs: list[int]) -> None:
-    cache = FeatureCache()
-    first = cache.inputs(model, "classifier", stored("a", "bb"))
-    model.add({"classifier.linear.bias": torch.ones(CLASSES)})
-    again = cache.inputs(model, "classifier", stored("bb", "a"))
-    assert runs == [2, 2]
-    assert torch.equal(again, first.flip(0))
-
-
-@pytest.mark.parametrize("weight", ["encoder.stem.weight", "temporal.lstm.bias_ih_l0"])
-def test_features_are_computed_again_when_a_frozen_weight_changes(
-    model: EmotionModel, runs: list[int], weight: str
-) -> None:
-    cache = FeatureCache()
-    old = cache.inputs(model, "classifier", stored("a"))
-    value = dict(model.named_parameters())[weight]
-    model.add({weight: torch.full_like(value, 0.1)})
-    new = cache.inputs(model, "classifier", stored("a"))
-    assert runs == [2, 2]
-    assert not torch.equal(old, new)
-
-
-def test_another_trainable_part_has_its_own_features(model: EmotionModel) -> None:
-    cache = FeatureCache()
-    shapes = [cache.inputs(model, part, stored("a")).shape for part in ("classifier", "all", "head", "classifier")]
-    assert shapes == [(1, 2, 128), (1, 2, 1, 16, 16), (1, 2, 128), (1, 2, 128)]
-
-
-def test_features_of_what_is_no_longer_stored_are_forgotten(model: EmotionModel, runs: list[int]) -> None:
-    cache = FeatureCache()
-    cache.inputs(model, "classifier", stored("a", "bb"))
-    cache.inputs(model, "classifier", stored("bb"))
-    cache.inputs(model, "classifier", stored("a", "bb"))
-    assert runs == [2, 2, 2]
-
-
-def test_an_empty_store_has_no_features(model: EmotionModel) -> None:
-    assert len(FeatureCache().inputs(model, "classifier", [])) == 0

@@ -78,6 +78,13 @@ def test_on_a_terminal_the_table_grows_in_place(summary, screen):
     assert "\x1b[" in text.getvalue()
 
 
+def test_a_title_is_shown_as_it_was_written(summary, screen):
+    text = screen(True)
+    with LiveTable("Seminar [/] [red] 2026", 8.0) as table:
+        table.add(summary(1))
+    assert "Seminar [/] [red] 2026" in text.getvalue()
+
+
 def test_a_note_is_one_line_as_it_was_given(screen):
     text = screen(False)
     LiveTable("Study", 8.0).note("Waiting for devices: " + "x" * 200)

@@ -74,6 +74,14 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+def test_the_encoder_is_the_running_mean_of_its_steps() -> None:
+    last, mean = (
+        Recipe(frame_epochs=1, sequence_epochs=1, batch=4, views=1, average_decay=decay) for decay in (0.0, 0.998)
+    )
+    data = bars(8, 2, seed=1)
+    assert weights_of(pretrained(data, last)[0])["encoder"] != weights_of(pretrained(data, mean)[0])["encoder"]
+
+
 def test_stills_are_held_before_a_moving_camera_for_the_temporal_half(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths = []
     real = pretraining._features

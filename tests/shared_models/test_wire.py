@@ -25,6 +25,7 @@ WEIGHTS = {
     "scale": torch.tensor(3.0),
 }
 SHAPES = shapes_of(WEIGHTS)
+VECTOR = np.concatenate([WEIGHTS[name].numpy().reshape(-1) for name in sorted(WEIGHTS)])
 
 
 def a_task() -> Task:
@@ -61,10 +62,10 @@ def npy(values: np.ndarray, **how: Any) -> bytes:
 
 
 def array(data: bytes) -> Array:
-    return Array(dtype="float32", shape=(2, 3), stype="numpy.ndarray", data=data)
+    return Array(dtype="float32", shape=(9,), stype="numpy.ndarray", data=data)
 
 
-GOOD = npy(WEIGHTS["matrix"].numpy())
+GOOD = npy(VECTOR)
 MESSAGES: dict[str, tuple[Callable[[], RecordDict], Callable[[RecordDict, Any], object], str, str]] = {
     "task": (lambda: encode_task(a_task()), decode_task, "task", "weights"),
     "update": (lambda: encode_update(an_update()), decode_update, "update", "delta"),
@@ -110,7 +111,8 @@ def test_an_update_holds_nothing_but_change_debit_and_nonce() -> None:
     record = encode_update(an_update())
     assert set(record) == {"update", "delta"}
     assert set(record["update"]) == {"version", "nonce", "debit"}
-    assert set(record["delta"]) == set(WEIGHTS)
+    assert set(record["delta"]) == {"values"}
+    assert record["delta"]["values"].data == GOOD
 
 
 def test_a_whole_model_fits() -> None:
@@ -129,8 +131,8 @@ def test_a_missing_extra_or_mistyped_record_is_rejected(message) -> None:
     del without_fields[fields], without_weights[weights]
     extra["metrics"] = MetricRecord({"accuracy": 0.5})
     swapped = RecordDict({fields: record[weights], weights: record[fields]})
-    metrics = RecordDict({fields: record[fields], weights: MetricRecord({"accuracy": 0.5})})
-    for wrong in (RecordDict(), without_fields, without_weights, extra, swapped, metrics):
+    numbers = RecordDict({fields: record[fields], weights: MetricRecord({"values": 0.5})})
+    for wrong in (RecordDict(), without_fields, without_weights, extra, swapped, numbers):
         rejected(decode, wrong, "schema")
 
 
@@ -174,31 +176,36 @@ def test_a_nonce_is_nothing_but_hex(message, nonce: str) -> None:
     rejected(decode, record, "schema")
 
 
-def test_missing_extra_and_renamed_weights_are_rejected(message) -> None:
+def test_a_missing_extra_or_renamed_array_is_rejected(message) -> None:
     record, decode, _, weights = message
-    for change in ("missing", "extra", "renamed"):
-        arrays = dict(record[weights])
-        if change in ("missing", "renamed"):
-            moved = arrays.pop("matrix")
-        if change != "missing":
-            arrays["other"] = moved if change == "renamed" else arrays["matrix"]
+    good = record[weights]["values"]
+    for arrays in ({}, {"values": good, "more": good}, {"matrix": good}):
         rejected(decode, RecordDict(dict(record) | {weights: ArrayRecord(arrays)}), "schema")
+
+
+@pytest.mark.parametrize(
+    "change", [{"more": (1,)}, {"matrix": (2, 4)}, {"matrix": (2, 2)}, {"scale": (2,)}, {"bias": (0,)}]
+)
+def test_another_number_of_weights_than_is_installed_is_rejected(change: dict[str, tuple[int, ...]]) -> None:
+    for encode, decode, _, _ in MESSAGES.values():
+        rejected(lambda record, decode=decode: decode(record, SHAPES | change), encode(), "shape")
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        npy(np.zeros((3, 2), np.float32)),
-        npy(np.zeros(6, np.float32)),
-        npy(np.zeros((2, 3, 1), np.float32)),
-        npy(np.zeros((2, 3), np.int32)),
-        npy(np.zeros((2, 3), ">f4")),
-        npy(np.zeros((2, 3), np.float64)),
-        npy(np.zeros((2, 3), np.float16)),
-        npy(np.zeros((2, 6), np.float16)),
-        npy(np.asfortranarray(np.zeros((2, 3), np.float32))),
-        npy(np.zeros((2, 3), np.float32), version=(2, 0)),
-        npy(np.zeros((2, 3), np.dtype([("x", "<f4")]))),
+        npy(np.zeros(8, np.float32)),
+        npy(np.zeros(10, np.float32)),
+        npy(np.zeros((9, 1), np.float32)),
+        npy(np.zeros((3, 3), np.float32)),
+        npy(np.zeros(9, np.int32)),
+        npy(np.zeros(9, ">f4")),
+        npy(np.zeros(9, np.float64)),
+        npy(np.zeros(9, np.float16)),
+        npy(np.zeros(18, np.float16)),
+        npy(np.asfortranarray(np.zeros((3, 3), np.float32))),
+        npy(np.zeros(9, np.float32), version=(2, 0)),
+        npy(np.zeros(9, np.dtype([("x", "<f4")]))),
         GOOD[:-1],
         GOOD[:-4],
         GOOD + b"\0",
@@ -206,24 +213,24 @@ def test_missing_extra_and_renamed_weights_are_rejected(message) -> None:
         GOOD[128:],
         b"",
         b"\0" * len(GOOD),
-        GOOD.replace(b"(2, 3)", b"(9, 9)"),
-        GOOD.replace(b"(2, 3)", b"(2,3 )"),
+        GOOD.replace(b"(9,)", b"(8,)"),
+        GOOD.replace(b"(9,), ", b"(9 ,),"),
         GOOD.replace(b"NUMPY", b"NUMPX"),
     ],
 )
 def test_another_shape_type_length_or_header_is_rejected(message, data: bytes) -> None:
     record, decode, _, weights = message
-    record[weights]["matrix"] = array(data)
+    record[weights]["values"] = array(data)
     rejected(decode, record, "shape")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", WEIGHTS)
-def test_a_weight_that_is_not_finite_is_rejected(message, name: str, value: float) -> None:
+@pytest.mark.parametrize("place", range(len(VECTOR)))
+def test_a_weight_that_is_not_finite_is_rejected(message, place: int, value: float) -> None:
     record, decode, _, weights = message
-    spoilt = WEIGHTS[name].clone()
-    spoilt.view(-1)[-1] = value
-    record[weights][name] = Array(spoilt.numpy())
+    spoilt = VECTOR.copy()
+    spoilt[place] = value
+    record[weights]["values"] = Array(spoilt)
     rejected(decode, record, "not_finite")
 
 
@@ -243,24 +250,24 @@ class Trap:
 
 def test_nothing_is_ever_unpickled(message) -> None:
     record, decode, _, weights = message
-    objects = npy(np.full((2, 3), Trap(), dtype=object), allow_pickle=True)
+    objects = npy(np.full(9, Trap(), dtype=object), allow_pickle=True)
     for data in (
         objects,
         pickle.dumps(Trap()),
-        GOOD[:128] + pickle.dumps(Trap())[:24].ljust(24, b"."),
+        GOOD[:128] + pickle.dumps(Trap())[:36].ljust(36, b"."),
         objects[: len(GOOD)],
     ):
-        record[weights]["matrix"] = array(data)
+        record[weights]["values"] = array(data)
         with contextlib.suppress(WireError):
             decode(record)
         assert not Trap.sprung
-    record[weights]["matrix"] = array(objects)
+    record[weights]["values"] = array(objects)
     rejected(decode, record, "shape")
 
 
 def test_weights_that_are_not_those_named_are_rejected() -> None:
     record = encode_task(a_task())
-    record["weights"]["bias"] = Array(np.array([0, -1e30], np.float32))
+    record["weights"]["values"] = Array(VECTOR[::-1].copy())
     rejected(lambda r: decode_task(r, SHAPES), record, "model")
 
 
@@ -275,7 +282,7 @@ def test_a_debit_that_cannot_be_read_is_rejected(text: str) -> None:
 
 def test_what_the_array_says_of_itself_is_not_believed(message) -> None:
     record, decode, _, weights = message
-    record[weights]["matrix"] = Array(dtype="object", shape=(10**9, 10**9), stype="pickle", data=GOOD)
+    record[weights]["values"] = Array(dtype="object", shape=(10**9, 10**9), stype="pickle", data=GOOD)
     decode(record)
 
 
@@ -288,16 +295,16 @@ bytes_like_good = st.lists(spoilt, max_size=4).map(
 @given(data=st.binary(max_size=300) | bytes_like_good | bytes_like_good.map(lambda b: b[:-3]))
 def test_whatever_bytes_come_are_a_finite_weight_or_a_wire_error(data: bytes) -> None:
     record = encode_update(an_update())
-    record["delta"]["matrix"] = array(data)
+    record["delta"]["values"] = array(data)
     try:
-        delta = decode_update(record, SHAPES).delta["matrix"]
+        delta = decode_update(record, SHAPES).delta
     except WireError as error:
         reason = error.reason
     else:
         reason = "taken"
         assert data[:128] == GOOD[:128]
-        assert delta.shape == (2, 3)
-        assert bool(torch.isfinite(delta).all())
+        assert shapes_of(delta) == SHAPES
+        assert all(bool(torch.isfinite(value).all()) for value in delta.values())
     assert reason in ("taken", "shape", "not_finite")
 
 

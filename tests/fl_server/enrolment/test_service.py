@@ -150,6 +150,13 @@ def test_keys_that_the_sender_does_not_hold_are_refused_like_a_wrong_secret(
     assert stub.Enrol(request_for(secret), timeout=20).pseudonym
 
 
+def test_a_node_key_on_another_curve_is_refused_though_it_is_held(stub, registry, request_for):
+    secret, _ = registry.invite(3600)
+    other = ec.generate_private_key(ec.SECP256R1())
+    proof = other.sign(secret, ec.ECDSA(hashes.SHA256()))
+    assert refusal(stub.Enrol, request_for(secret, node_key=pem(other), node_proof=proof)) == REFUSED
+
+
 def test_proofs_made_for_one_invitation_do_not_hold_for_another(stub, registry, request_for):
     mine, theirs = registry.invite(3600)[0], registry.invite(3600)[0]
     proofs = request_for(mine)
@@ -187,6 +194,18 @@ def test_without_the_federation_s_authority_nobody_connects(stub, folder):
     with grpc.secure_channel(f"127.0.0.1:{port}", grpc.ssl_channel_credentials()) as channel:
         code, _ = refusal(protocol.EnrolmentStub(channel).Describe, messages.DescribeRequest(secret=bytes(32)))
     assert code is grpc.StatusCode.UNAVAILABLE
+
+
+def test_two_servers_do_not_share_a_port(stub, folder, registry):
+    port = load_settings(folder.settings).server.enrolment_port
+    with pytest.raises(AddressError):
+        start_enrolment(
+            EnrolmentService(registry, STUDY, "", print),
+            "127.0.0.1",
+            port,
+            folder.certificate_key.read_bytes(),
+            folder.certificate.read_bytes(),
+        )
 
 
 def test_a_port_that_is_taken_is_named(folder, registry):

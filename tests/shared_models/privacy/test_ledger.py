@@ -166,6 +166,13 @@ def test_inserting_removing_or_moving_bytes_is_found(path: Path) -> None:
             read(path, raw[:place] + raw[place + 1 :])
 
 
+@pytest.mark.parametrize("end", [b"\r", b"\r\n", b"\n\n", b" ", b""])
+def test_another_end_between_two_lines_is_found(path: Path, end: bytes) -> None:
+    one, *others = documented_lines()
+    with pytest.raises(LedgerError):
+        read(path, one[:-1] + end + b"".join(others))
+
+
 def test_a_half_written_last_line_is_cut_off(path: Path) -> None:
     raw = write(path)
     whole = raw.splitlines(keepends=True)

@@ -1,0 +1,291 @@
+"""The student's commands: documented, and whatever goes wrong is one sentence and one exit code."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import typer
+
+from fl_client import cli
+from fl_client.consent import ConsentBook, State
+from fl_client.home import Home, Identity, load_enrolment
+from fl_client.keys import open_vault
+from fl_server.certificates import ca_fingerprint, load_signing_key
+from fl_server.enrolment.registry import Registry
+from fl_server.enrolment.service import EnrolmentService, start_enrolment
+from fl_server.server import describe
+from fl_server.settings import load_settings
+from shared_models.enrolment.invitation import Invitation
+from shared_models.privacy.ledger import Ledger
+
+SECRET = "correct horse battery staple"
+
+
+@pytest.fixture(autouse=True)
+def passphrase(tmp_path, monkeypatch):
+    """Keys of this test never reach the key store of the computer that it runs on."""
+    file = tmp_path / "passphrase"
+    file.write_text(SECRET)
+    monkeypatch.setenv("ATTUNE_PASSPHRASE_FILE", str(file))
+    monkeypatch.setattr("fl_client.keys.find_backend", lambda backend: None)
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / "device")
+
+
+@pytest.fixture
+def run(leave):
+    return lambda *arguments: leave(cli.run, *arguments)
+
+
+@pytest.fixture
+def fails(run, capsys):
+    """`fails(code, ...)`: the one sentence that a command leaves behind with this exit code."""
+
+    def fails(code, *arguments):
+        capsys.readouterr()
+        assert run(*arguments) == code
+        err = capsys.readouterr().err
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        return err.removeprefix("error: ").strip()
+
+    return fails
+
+
+@pytest.fixture
+def study(folder):
+    """What a test changes of the study before its server starts."""
+    settings = load_settings(folder.settings)
+    return describe(settings, settings.privacy_policy(), load_signing_key(folder))
+
+
+@pytest.fixture
+def invitation(folder, study):
+    """An invitation to a server that listens."""
+    settings, registry = load_settings(folder.settings).server, Registry(folder.enrolment)
+    server = start_enrolment(
+        EnrolmentService(registry, study, "127.0.0.1:1", lambda device: None),
+        "127.0.0.1",
+        settings.enrolment_port,
+        folder.certificate_key.read_bytes(),
+        folder.certificate.read_bytes(),
+    )
+    secret, expires = registry.invite(3600)
+    yield Invitation(
+        address=f"127.0.0.1:{settings.enrolment_port}",
+        ca_sha256=ca_fingerprint(folder),
+        secret=secret.hex(),
+        expires=expires,
+    ).encode()
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def enrolled(laptop, monkeypatch):
+    """A device that is enrolled and has agreed to nothing but reading the terms."""
+    laptop.enrolment.save(laptop.home)
+    laptop.identity.save(laptop.home, open_vault(laptop.home.root))
+    return laptop.home
+
+
+def test_every_command_and_option_has_help_an_example_and_a_line_in_the_documentation(check_documentation):
+    check_documentation("fl-client", cli.app)
+
+
+def test_a_student_joins_reads_agrees_pauses_and_goes_on(run, home, invitation, capsys, folder):
+    assert run("enrol", invitation, "--home", home.root, "--yes") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    enrolment = load_enrolment(home)
+    assert f"Enrolled as device {enrolment.pseudonym}" in text
+    assert "Pictures never leave this computer" in text
+    assert "is right in at most" in text
+    [device] = Registry(folder.enrolment).devices()
+    assert device.pseudonym == enrolment.pseudonym
+    assert Identity.load(home, open_vault(home.root)).ledger.public_key().public_bytes_raw() == device.ledger_key
+    book = ConsentBook(home.root)
+    assert book.current().state is State.INFORMED
+
+    assert run("consent", "--home", home.root, "--scopes", "capture, store", "--yes") == 0
+    assert load_settings(folder.settings).study.consent_text[:60] in " ".join(capsys.readouterr().out.split())
+    assert {str(scope) for scope in book.current().scopes} == {"capture", "store"}
+    assert run("pause", "--home", home.root) == 0
+    assert book.current().state is State.PAUSED
+    assert run("resume", "--home", home.root) == 0
+    assert book.current().state is State.ACTIVE
+
+
+def test_an_invitation_can_be_in_a_file(run, home, invitation, tmp_path):
+    (tmp_path / "invitation.txt").write_text(invitation + "\n")
+    assert run("enrol", tmp_path / "invitation.txt", "--home", home.root, "--yes") == 0
+
+
+def test_who_says_no_has_joined_nothing(run, home, invitation, folder, monkeypatch):
+    monkeypatch.setattr(typer, "confirm", lambda question, default: False)
+    assert run("enrol", invitation, "--home", home.root) == 130
+    assert not home.root.exists()
+    assert Registry(folder.enrolment).open_invitations() == 1
+
+
+def test_nobody_is_enrolled_without_being_asked(run, home, invitation, monkeypatch):
+    asked = []
+    monkeypatch.setattr(typer, "confirm", lambda question, default: asked.append((question, default)) or True)
+    assert run("enrol", invitation, "--home", home.root) == 0
+    [(question, default)] = asked
+    assert "join" in question
+    assert default is False
+
+
+def test_a_device_is_enrolled_once(run, fails, home, invitation):
+    run("enrol", invitation, "--home", home.root, "--yes")
+    assert "is enrolled already" in fails(2, "enrol", invitation, "--home", home.root, "--yes")
+    other = home.root.with_name("second")
+    assert "refuses this invitation" in fails(17, "enrol", invitation, "--home", other, "--yes")
+
+
+def test_a_policy_beyond_the_student_s_own_limits_is_refused_and_the_invitation_kept(fails, home, invitation, folder):
+    home.create()
+    home.settings.write_text("[limits]\nmax_epsilon = 1\n")
+    assert "because of its epsilon" in fails(13, "enrol", invitation, "--home", home.root, "--yes")
+    assert not home.enrolment.exists()
+    assert Registry(folder.enrolment).open_invitations() == 1
+
+
+@pytest.mark.parametrize("text", ["hello", "attune1.", "attune1.e30", "x" * 300, ""])
+def test_what_is_no_invitation_is_refused(fails, home, text):
+    assert "This is not an invitation" in fails(17, "enrol", text, "--home", home.root)
+
+
+def test_text_of_the_server_s_is_shown_as_it_is(run, home, invitation, study, folder, capsys):
+    study.title = "Seminar [/] [red]\x1b[8m\u202e2026"
+    assert run("enrol", invitation, "--home", home.root, "--yes") == 0
+    assert "Seminar [/] [red]?[8m?2026 - run by" in capsys.readouterr().out
+    assert run("status", "--home", home.root) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_the_whole_consent_text_is_shown(run, enrolled, capsys):
+    facts = json.loads(enrolled.enrolment.read_bytes())
+    facts["consent_text"] = "You agree to [conceal]much more[/conceal].\x1b[2K\nReally."
+    enrolled.enrolment.write_text(json.dumps(facts))
+    enrolment = load_enrolment(enrolled)
+    ConsentBook(enrolled.root).inform(enrolment.text_hash, enrolment.policy.hash)
+    assert run("consent", "--home", enrolled.root, "--yes") == 0
+    assert "You agree to [conceal]much more[/conceal].?[2K\nReally." in capsys.readouterr().out
+
+
+def test_who_does_not_agree_has_agreed_to_nothing(fails, run, enrolled, monkeypatch):
+    before = ConsentBook(enrolled.root).current()
+    monkeypatch.setattr(typer, "confirm", lambda question, default: False)
+    assert run("consent", "--home", enrolled.root, "--scopes", "audit") == 21
+    assert ConsentBook(enrolled.root).current() == before
+
+
+@pytest.mark.parametrize(("code", "scopes"), [(2, "capture,everything"), (2, "TRAIN"), (21, ""), (21, ",")])
+def test_unknown_and_missing_scopes_are_refused(run, enrolled, code, scopes, capsys):
+    assert run("consent", "--home", enrolled.root, "--scopes", scopes, "--yes") == code
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "command"), [(17, "consent"), (17, "run"), (17, "status"), (21, "pause"), (21, "resume")]
+)
+def test_a_device_that_is_not_enrolled_is_told_so_and_nothing_is_made(fails, home, code, command):
+    fails(code, command, "--home", home.root)
+    assert not home.root.exists()
+
+
+def test_status_says_what_was_spent_from_the_ledger_itself(run, enrolled, laptop, task_record, capsys):
+    laptop.participant().answer(task_record(4))
+    enrolled.status.write_text(json.dumps({"node": "connected", "capture": "capturing", "frames": 7, "refused": {}}))
+    assert run("status", "--home", enrolled.root, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    policy = laptop.enrolment.policy
+    assert (facts["participations"], facts["participations_cap"]) == (1, policy.participations)
+    assert (facts["epsilon"], facts["epsilon_cap"]) == (policy.epsilon_after(1), policy.epsilon)
+    assert (facts["running"], facts["frames"], facts["stored"]) == (True, 7, 0)
+    assert (facts["consent"], facts["scopes"]) == ("active", ["capture", "store", "train"])
+    assert run("status", "--home", enrolled.root) == 0
+    assert f"Privacy spent: epsilon {facts['epsilon']:.4f} of 8.0000" in " ".join(capsys.readouterr().out.split())
+
+
+def test_status_before_the_first_start(run, enrolled, capsys):
+    assert run("status", "--home", enrolled.root, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["running"], facts["node"], facts["epsilon"], facts["participations"]) == (
+        False,
+        "never started",
+        0.0,
+        0,
+    )
+
+
+def test_a_ledger_that_was_changed_is_not_shown_as_if_it_held(fails, enrolled, laptop, task_record):
+    laptop.participant().answer(task_record())
+    enrolled.ledger.write_bytes(enrolled.ledger.read_bytes().replace(b'"round":1', b'"round":2'))
+    fails(14, "status", "--home", enrolled.root)
+
+
+def test_a_ledger_of_another_device_is_not_this_one_s(fails, enrolled, make_laptop, task_record):
+    other = make_laptop(7)
+    other.participant().answer(task_record())
+    enrolled.ledger.write_bytes(other.home.ledger.read_bytes())
+    assert Ledger(other.home.ledger, other.identity.ledger).debits
+    fails(14, "status", "--home", enrolled.root)
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        (11, ["--labels", "nowhere.csv"]),
+        (19, ["--camera", "nowhere.avi"]),
+        (2, ["--camera"]),
+        (2, ["--fps", "3"]),
+    ],
+)
+def test_run_names_what_it_cannot_use(run, enrolled, code, arguments, capsys):
+    assert run("run", "--home", enrolled.root, *arguments) == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.fixture
+def empty_room(tmp_path):
+    """A folder of frames without a face."""
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for i in range(3):
+        cv2.imwrite(str(frames / f"f{i}.png"), np.full((120, 160, 3), 128, np.uint8))
+    return frames
+
+
+def test_run_with_a_wrong_setting_or_a_wrong_passphrase_does_not_start(fails, enrolled, empty_room, tmp_path):
+    (tmp_path / "passphrase").write_text("wrong")
+    fails(24, "run", "--home", enrolled.root, "--camera", empty_room)
+    enrolled.settings.write_text("[node]\npoll_second = 3\n")
+    assert "node.poll_second" in fails(10, "run", "--home", enrolled.root)
+
+
+def test_run_with_nobody_in_the_picture_says_so(run, enrolled, empty_room, capsys):
+    assert run("run", "--home", enrolled.root, "--camera", empty_room) == 19
+    out, err = capsys.readouterr()
+    assert "is running. Ctrl-C stops it" in out
+    assert err.startswith("error: No usable face was found in any frame:")
+
+
+def test_where_no_key_can_be_kept_and_nobody_is_there_to_ask_it_says_so(fails, home, invitation, monkeypatch):
+    monkeypatch.delenv("ATTUNE_PASSPHRASE_FILE")
+    assert "ATTUNE_PASSPHRASE_FILE" in fails(10, "enrol", invitation, "--home", home.root, "--yes")
+    assert not home.enrolment.exists()
+
+
+def test_as_a_program_it_is_one_sentence_and_one_exit_code(tmp_path):
+    command = [sys.executable, "-c", "from fl_client.cli import run; run()", "status", "--home", "nowhere"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stdout) == (17, "")
+    assert ended.stderr.startswith("error: This device is not enrolled in a study.")
+    assert ended.stderr.count("\n") == 1

@@ -1,0 +1,206 @@
+"""The operator's commands: documented, and whatever goes wrong is one sentence and one exit code."""
+
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from fl_server import certificates, cli
+from fl_server.certificates import ca_fingerprint
+from fl_server.enrolment.registry import Registry
+from fl_server.folder import FederationFolder
+from fl_server.settings import load_settings
+from shared_models.enrolment.invitation import Invitation
+
+
+@pytest.fixture
+def run(leave):
+    return lambda *arguments: leave(cli.run, *arguments)
+
+
+@pytest.fixture
+def fails(run, capsys):
+    """`fails(code, ...)`: the one sentence that a command leaves behind with this exit code."""
+
+    def fails(code, *arguments):
+        capsys.readouterr()
+        assert run(*arguments) == code
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        assert "Traceback" not in err
+        return err.removeprefix("error: ").strip()
+
+    return fails
+
+
+def test_every_command_and_option_has_help_an_example_and_a_line_in_the_documentation(check_documentation):
+    check_documentation("fl-server", cli.app)
+
+
+def test_a_federation_is_made_once(run, fails, capsys, tmp_path):
+    assert run("init", tmp_path / "study", "--set", "policy.epsilon=4", "--set", "study.title=Autumn [2026]") == 0
+    assert "Noise multiplier" in capsys.readouterr().out
+    settings = load_settings(tmp_path / "study" / "federation.toml")
+    assert (settings.policy.epsilon, settings.study.title) == (4.0, "Autumn [2026]")
+    assert "holds a federation already" in fails(10, "init", tmp_path / "study")
+
+
+@pytest.mark.parametrize(
+    ("code", "entry", "words"),
+    [
+        (2, "epsilon", "'epsilon' is not an entry"),
+        (2, "policy=4", "'policy=4' is not an entry"),
+        (2, "policy.=4", "'policy.=4' is not an entry"),
+        (10, "policy.epsilon=-1", "The entry policy.epsilon of"),
+        (10, "policy.epsilon=high", "The entry policy.epsilon of"),
+        (10, "policy.budget=4", "The entry policy.budget of"),
+        (10, "nowhere.x=1", "The entry nowhere of"),
+        (10, "model.trainable=everything", "The entry model.trainable of"),
+    ],
+)
+def test_a_wrong_entry_makes_nothing(fails, tmp_path, code, entry, words):
+    assert words in fails(code, "init", tmp_path / "study", "--set", entry)
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_a_storage_error(fails, tmp_path):
+    (tmp_path / "file").write_text("")
+    fails(20, "init", tmp_path / "file" / "study")
+
+
+def test_invitations_are_whole_lines_that_lead_here(run, folder, capsys):
+    assert run("invite", folder.root, "--count", 3, "--days", 2) == 0
+    lines = capsys.readouterr().out.splitlines()
+    invitations = [Invitation.decode(line) for line in lines]
+    settings = load_settings(folder.settings).server
+    assert {invitation.address for invitation in invitations} == {f"127.0.0.1:{settings.enrolment_port}"}
+    assert {invitation.ca_sha256 for invitation in invitations} == {ca_fingerprint(folder)}
+    registry = Registry(folder.enrolment)
+    assert all(registry.is_valid(bytes.fromhex(invitation.secret)) for invitation in invitations)
+    assert registry.open_invitations() == 3
+
+
+def test_with_json_there_is_json_and_nothing_else(run, folder, capsys):
+    assert run("invite", folder.root, "--json") == 0
+    [line] = json.loads(capsys.readouterr().out)["invitations"]
+    Invitation.decode(line)
+    assert run("status", folder.root, "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["study"], facts["open_invitations"], facts["rounds"]) == ("study", 1, [])
+
+
+def test_status_is_there_to_be_read(run, folder, capsys):
+    assert run("status", folder.root) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Devices enrolled: 0; open invitations: 0" in text
+    assert "epsilon 0.0000 of 8.0000" in text
+
+
+def test_a_title_is_shown_as_it_was_written(run, capsys, tmp_path):
+    assert run("init", tmp_path / "study", "--set", "study.title=Seminar [/] [red] 2026") == 0
+    assert run("status", tmp_path / "study") == 0
+    assert "Seminar [/] [red] 2026 (study)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["invite", "start", "status", "renew", "pretrain", "report"])
+def test_where_there_is_no_federation_every_command_says_so(fails, tmp_path, command):
+    assert "There is no federation in" in fails(10, command, tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["invite", "x", "--count", "0"],
+        ["invite", "x", "--count", "many"],
+        ["invite", "x", "--days", "366"],
+        ["start", "x", "--rounds", "0"],
+        ["status"],
+        ["stats", "x"],
+        ["status", "x", "--yaml"],
+        [],
+    ],
+)
+def test_a_command_used_wrongly_leaves_with_2_and_makes_nothing(run, arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_format_of_report_is_refused(fails, folder):
+    assert "There is no report format 'pdf'" in fails(2, "report", folder.root, "--format", "pdf")
+
+
+def test_before_the_first_round_there_is_nothing_to_report(fails, folder):
+    fails(25, "report", folder.root)
+    assert not folder.report.exists()
+
+
+def test_a_new_certificate_keeps_the_authority(run, folder):
+    before, fingerprint = folder.certificate.read_bytes(), ca_fingerprint(folder)
+    assert run("renew", folder.root) == 0
+    assert folder.certificate.read_bytes() != before
+    assert ca_fingerprint(folder) == fingerprint
+
+
+@pytest.fixture
+def small_start(folder, benchmark, monkeypatch):
+    """A federation that starts at once: few benchmark sequences, untrained weights."""
+    monkeypatch.setattr("fl_server.server.load_benchmark", lambda spec, scheme: benchmark.sequences)
+    text = folder.settings.read_text()
+    folder.settings.write_text(text.replace('initial = "starter"', 'initial = "random"'))
+    return folder
+
+
+def test_a_port_that_is_taken_ends_the_start_with_its_name(run, capsys, small_start):
+    port = load_settings(small_start.settings).server.fleet_port
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        assert run("start", small_start.root) == 16
+    assert f"error: The address 127.0.0.1:{port} cannot be opened" in capsys.readouterr().err
+
+
+def test_an_expired_certificate_ends_the_start_before_anything_is_opened(fails, small_start, monkeypatch):
+    monkeypatch.setattr(certificates, "_BACKDATED", certificates.dt.timedelta(days=9))
+    certificates.issue_server_certificate(small_start, "127.0.0.1", -1)
+    assert "fl-server renew" in fails(18, "start", small_start.root)
+    assert not small_start.transport.exists()
+
+
+def test_a_missing_key_and_a_changed_ledger_end_the_start(fails, small_start):
+    small_start.ledger.write_text('{"seq": 0}\n')
+    fails(14, "start", small_start.root)
+    small_start.signing_key.unlink()
+    fails(10, "start", small_start.root)
+
+
+def test_an_unknown_source_of_data_ends_the_start(fails, folder):
+    text = folder.settings.read_text()
+    folder.settings.write_text(text.replace('data = "synthetic"', 'data = "manifest:nowhere.csv"'))
+    fails(11, "start", folder.root)
+
+
+def test_pretraining_writes_where_it_is_told(run, folder, monkeypatch, tmp_path):
+    called = []
+    monkeypatch.setattr("fl_server.pretraining.pretrain_to", lambda *given: called.append(given[:5]))
+    assert run("pretrain", folder.root, "--seed", 7) == 0
+    assert run("pretrain", folder.root, "--data", "ferplus:faces", "--out", tmp_path / "w") == 0
+    assert called == [
+        (folder.root / "pretrained.safetensors", "cnn-lstm", "basic-7", "synthetic", 7),
+        (tmp_path / "w", "cnn-lstm", "basic-7", "ferplus:faces", 0),
+    ]
+
+
+def test_as_a_program_it_is_one_sentence_and_one_exit_code(tmp_path):
+    command = [sys.executable, "-c", "from fl_server.cli import run; run()", "status", "nowhere"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stdout) == (10, "")
+    assert ended.stderr.startswith("error: There is no federation in nowhere.")
+    assert ended.stderr.count("\n") == 1
+    assert FederationFolder(tmp_path / "nowhere").root.exists() is False
