@@ -21,7 +21,7 @@ from typing import Any, cast
 
 import uvicorn
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from flwr.app import Context, Error, Message, RecordDict
+from flwr.app import Context, Error, Message
 from flwr.app.message import make_message
 from flwr.cli.build import build_fab_from_files
 from flwr.common.constant import NOOP_ACCOUNT_NAME, NOOP_FLWR_AID
@@ -311,9 +311,7 @@ class _Grid(HttpGrid):
         )
         try:
             reply = cast(Message, inflate_object_from_contents(message_id, contents))
-            answered = reply.metadata.reply_to_message_id
-            readable = reply.has_error() or isinstance(reply.content, RecordDict)
-            if readable and answered == head.metadata.reply_to_message_id:
+            if reply.metadata.reply_to_message_id == head.metadata.reply_to_message_id:
                 return reply
         except Exception as error:  # a device can have written anything
             log.warning("a reply cannot be read: %s", type(error).__name__)

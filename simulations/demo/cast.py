@@ -16,8 +16,8 @@ SCHEME = scheme_by_name("basic-7")
 DEVICES = 4
 SEEDS = (0, 1, 2)
 _FIRST_STUDENT, _FIRST_BENCHMARK_PERSON = 2000, 3000
-_LABELS_PER_CLASS = 8
-_BENCHMARK_PEOPLE = 20
+_LABELS_PER_CLASS = 6
+BENCHMARK_PEOPLE = 20
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def students(folder: Path, seed: int) -> list[Webcam]:
 
 def benchmark(folder: Path) -> list[Webcam]:
     """The webcams that the benchmark is cut from: the same kind of people and rooms, none of the students."""
-    return [Webcam(folder, _FIRST_BENCHMARK_PERSON + n, 1) for n in range(_BENCHMARK_PEOPLE)]
+    return [Webcam(folder, _FIRST_BENCHMARK_PERSON + n, 1) for n in range(BENCHMARK_PEOPLE)]
 
 
 def write_manifest(webcams: list[Webcam], path: Path) -> None:

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fl_client.passphrase import PassphraseVault
+from fl_client.store import Store
+from shared_models.data.sequences import Sequences
 from simulations.demo.cast import Webcam
 from simulations.demo.processes import Processes
+from simulations.demo.reference import as_sequences
 
 _SETTINGS = "[node]\npoll_seconds = 0.5\nretry_seconds = 1.0\n"
 
@@ -33,6 +37,13 @@ class DemoDevice:
     def start(self, processes: Processes) -> None:
         camera, labels = str(self.webcam.video), str(self.webcam.labels)
         processes.start(self.name, "fl-client", "run", "--home", str(self.home), "--camera", camera, "--labels", labels)
+
+    def sequences(self, passphrase: Path) -> Sequences:
+        """What the device has stored, opened with its passphrase as only its owner can."""
+        vault = PassphraseVault(self.home / "keys.json", lambda: passphrase.read_text(encoding="utf-8"))
+        with Store(self.home / "store", vault) as store:
+            stored = list(store.load_all())
+        return as_sequences([one.frames for one in stored], [one.label_index for one in stored])
 
     def progress(self) -> dict[str, Any]:
         """What the device's own status file says; empty before there is one."""

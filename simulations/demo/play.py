@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from rich.live import Live
 from rich.progress import track
@@ -23,65 +23,84 @@ from fl_server.settings import load_settings
 from fl_server.status import read_rounds
 from shared_models import commandline
 from shared_models.commandline import out
+from shared_models.data.sequences import Sequences
 from shared_models.data.sources import parse_spec
 from shared_models.data.splits import load_benchmark
 from shared_models.errors import AttuneError
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.resources import use_one_core
-from simulations.demo.cast import DEVICES, SCHEME, SEEDS, Webcam, benchmark, students, write_manifest
+from simulations.demo.cast import BENCHMARK_PEOPLE, DEVICES, SCHEME, SEEDS, benchmark, students, write_manifest
 from simulations.demo.devices import DemoDevice
 from simulations.demo.processes import Processes
-from simulations.demo.reference import compare, film, film_and_capture
+from simulations.demo.reference import Outcome, compare, film, film_and_capture
 from simulations.demo.show import show_outcome, write_demo_result
 from simulations.result import Stopwatch
 
 _WORKERS = 2
 _POLL_SECONDS = 0.5
+_TITLE = "Attune demo"
+_Result = TypeVar("_Result")
 
 
 class Demo:
-    """One demo in one folder."""
+    """One demo in one folder. What can be done while something else is waited for is."""
 
     def __init__(self, root: Path, rounds: int, seeds: Iterable[int]) -> None:
         self._root, self._rounds, self._seeds = root, rounds, list(seeds)
-        self._videos, self._server = root / "videos", root / "server"
-        self._folder = FederationFolder(self._server)
+        self._videos, self._folder = root / "videos", FederationFolder(root / "server")
+        self._server = str(self._folder.root)
+        self._passphrase = root / "passphrase"
+        self._manifest = self._videos / "benchmark.csv"
         self._devices = [
             DemoDevice(root / "devices" / str(webcam.number), webcam)
             for webcam in students(self._videos, self._seeds[0])
         ]
-        self._manifest = self._videos / "benchmark.csv"
 
     def run(self) -> None:
         watch = Stopwatch()
-        shutil.rmtree(self._root, ignore_errors=True)
-        (self._root / "logs").mkdir(parents=True)
-        passphrase = self._root / "passphrase"
-        passphrase.touch(mode=0o600)
-        passphrase.write_text(secrets.token_urlsafe(24), encoding="utf-8")
+        self._prepare()
         with (
-            Processes(self._root / "logs", {"ATTUNE_PASSPHRASE_FILE": str(passphrase)}) as processes,
+            Processes(self._root / "logs", {"ATTUNE_PASSPHRASE_FILE": str(self._passphrase)}) as processes,
             ProcessPoolExecutor(_WORKERS, mp_context=get_context("spawn"), initializer=_ignore_interrupts) as pool,
         ):
-            self._film(pool)
-            self._open_federation(processes)
-            self._capture(processes)
-            self._train(processes)
-            statuses = [device.status(processes) for device in self._devices]
-            processes.call("fl-server", "report", str(self._server))
-            outcomes = self._reference(pool)
+            try:
+                statuses, outcomes = self._play(processes, pool)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         model, _ = Checkpoints(self._folder.checkpoints).load(0)
         write_demo_result(self._root / "result.json", self._folder, model, statuses, outcomes, watch)
         show_outcome(self._root, self._folder, statuses, outcomes)
 
-    def _film(self, pool: ProcessPoolExecutor) -> None:
-        cameras = benchmark(self._videos) + [device.webcam for device in self._devices]
-        _tracked(pool, film, cameras, "Rendering webcams and the benchmark's videos")
-        write_manifest(benchmark(self._videos), self._manifest)
+    def _prepare(self) -> None:
+        shutil.rmtree(self._root, ignore_errors=True)
+        (self._root / "logs").mkdir(parents=True)
+        self._passphrase.touch(mode=0o600)
+        self._passphrase.write_text(secrets.token_urlsafe(24), encoding="utf-8")
 
-    def _open_federation(self, processes: Processes) -> None:
+    def _play(self, processes: Processes, pool: ProcessPoolExecutor) -> tuple[list[dict[str, object]], list[Outcome]]:
+        cameras = benchmark(self._videos)
+        _tracked(pool.map(film, cameras), "Rendering the benchmark's people", BENCHMARK_PEOPLE)
+        write_manifest(cameras, self._manifest)
+        invitations = self._open_federation(processes)
+        _tracked(pool.map(film, [device.webcam for device in self._devices]), "Rendering four webcams", DEVICES)
+        self._enrol(processes, invitations)
+        self._capture(processes)
+
+        others = [webcam for seed in self._seeds[1:] for webcam in students(self._videos, seed)]
+        captured = pool.map(film_and_capture, others)
+        held_out = pool.submit(load_benchmark, parse_spec(f"manifest:{self._manifest}"), SCHEME)
+        self._train(processes)
+        statuses = [device.status(processes) for device in self._devices]
+        processes.call("fl-server", "report", self._server)
+        clients = [device.sequences(self._passphrase) for device in self._devices]
+        clients += _tracked(captured, "Other people, to compare", len(others))
+        return statuses, self._compare(clients, held_out.result())
+
+    def _open_federation(self, processes: Processes) -> list[str]:
+        """Starts the server and returns its invitations; it listens when it has scored the pretrained model."""
         entries = {
-            "study.title": "Attune demo",
+            "study.title": _TITLE,
             "study.id": "demo",
             "study.controller": "this computer",
             "study.contact": "nobody",
@@ -94,24 +113,23 @@ class Demo:
             "policy.reply_seconds": 2,
         }
         options = [part for name, value in entries.items() for part in ("--set", f"{name}={json.dumps(value)}")]
-        processes.call("fl-server", "init", str(self._server), *options)
-        invited = json.loads(
-            processes.call("fl-server", "invite", str(self._server), "--count", str(DEVICES), "--json")
-        )
-        processes.start("server", "fl-server", "start", str(self._server))
-        self._wait_for_server(processes)
-        for device, invitation in zip(self._devices, invited["invitations"], strict=True):
-            device.enrol(processes, invitation)
-            device.consent(processes, "capture,store")
+        processes.call("fl-server", "init", self._server, *options)
+        invited = json.loads(processes.call("fl-server", "invite", self._server, "--count", str(DEVICES), "--json"))
+        processes.start("server", "fl-server", "start", self._server)
+        return list(invited["invitations"])
 
-    def _wait_for_server(self, processes: Processes) -> None:
-        with out.status("Starting the server: it cuts the benchmark's faces and scores the pretrained model"):
+    def _enrol(self, processes: Processes, invitations: list[str]) -> None:
+        with out.status("The server cuts the benchmark's faces and scores the pretrained model"):
             while not _listens(self._folder):
                 processes.check()
                 time.sleep(_POLL_SECONDS)
+        with out.status("Four students enrol and agree to be filmed"):
+            for device, invitation in zip(self._devices, invitations, strict=True):
+                device.enrol(processes, invitation)
+                device.consent(processes, "capture,store")
 
     def _capture(self, processes: Processes) -> None:
-        """The students agree to be filmed first, and to train only when they have seen what was stored."""
+        """The students agree to train only when they have seen what was stored."""
         for device in self._devices:
             device.start(processes)
         with out.status("Capturing") as line:
@@ -128,28 +146,27 @@ class Demo:
         with Live(console=out, auto_refresh=False) as live:
             while not processes.ended("server"):
                 processes.check()
-                live.update(round_table(read_rounds(self._folder), "Attune demo", cap), refresh=True)
+                live.update(round_table(read_rounds(self._folder), _TITLE, cap), refresh=True)
                 time.sleep(_POLL_SECONDS)
             processes.check()
-            live.update(round_table(read_rounds(self._folder), "Attune demo", cap), refresh=True)
+            live.update(round_table(read_rounds(self._folder), _TITLE, cap), refresh=True)
 
-    def _reference(self, pool: ProcessPoolExecutor) -> list[Any]:
-        cameras = [webcam for seed in self._seeds for webcam in students(self._videos, seed)]
-        captured = _tracked(pool, film_and_capture, cameras, "The same without noise, and two more seeds")
-        folder, settings = self._folder, load_settings(self._folder.settings)
-        checkpoints = Checkpoints(folder.checkpoints)
-        scored = Benchmark(load_benchmark(parse_spec(settings.benchmark.data), SCHEME), settings.model.trainable)
+    def _compare(self, clients: list[Sequences], held_out: Sequences) -> list[Outcome]:
+        """Each seed's people with noise and without; the first seed's noise was that of the real processes."""
+        settings, checkpoints = load_settings(self._folder.settings), Checkpoints(self._folder.checkpoints)
+        scored = Benchmark(held_out, settings.model.trainable)
         measured = scored.score(checkpoints.load(self._rounds)[0])
         model, policy = checkpoints.load(0)[0], settings.privacy_policy()
         outcomes = []
         for position, seed in enumerate(self._seeds):
-            clients = captured[position * DEVICES : (position + 1) * DEVICES]
-            outcomes.append(compare(model, policy, clients, self._rounds, scored, seed, None if position else measured))
+            people = clients[position * DEVICES : (position + 1) * DEVICES]
+            private = measured if position == 0 else None
+            outcomes.append(compare(model, policy, people, self._rounds, scored, seed, private))
         return outcomes
 
 
-def _tracked(pool: ProcessPoolExecutor, work: Any, webcams: list[Webcam], title: str) -> list[Any]:
-    return list(track(pool.map(work, webcams), title, total=len(webcams), console=out))
+def _tracked(results: Iterable[_Result], title: str, count: int) -> list[_Result]:
+    return list(track(results, title, total=count, console=out))
 
 
 def _listens(folder: FederationFolder) -> bool:

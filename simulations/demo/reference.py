@@ -76,12 +76,17 @@ def film_and_capture(webcam: Webcam) -> Sequences:
             stop=Event(),
             paused=lambda: False,
         ).run()
-    count = len(memory.frames)
+    return as_sequences(memory.frames, memory.labels)
+
+
+def as_sequences(frames: list[np.ndarray], labels: list[int]) -> Sequences:
+    """Captured frames, each (T, 1, H, W) uint8, with their class indices."""
+    count = len(frames)
     return Sequences(
         scheme=SCHEME,
-        frames=np.stack(memory.frames),
-        targets=np.eye(len(SCHEME.classes), dtype=np.float32)[memory.labels],
-        subjects=(f"synthetic-{webcam.number}",) * count,
+        frames=np.stack(frames),
+        targets=np.eye(len(SCHEME.classes), dtype=np.float32)[labels],
+        subjects=(None,) * count,
         digests=("",) * count,
     )
 

@@ -150,10 +150,19 @@ def test_a_bad_update_is_counted_by_its_reason_and_the_others_count(collect, gri
     ],
 )
 def test_a_device_that_cannot_train_says_one_word(collect, grid, word, reason, caplog):
-    grid.handlers[3] = lambda message: Message(Error(1, word), reply_to=message)
+    grid.handlers[3] = lambda message: Message(Error(2, word), reply_to=message)
     outcome = collect()
     assert (outcome.rejected, outcome.mean.count) == ({reason: 1}, 3)
     assert "anna" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(5, "went_offline"), (3, "too_late"), (4, "too_late"), (1, "device_error")]
+)
+def test_what_flower_reports_itself_has_its_own_word(collect, grid, code, reason):
+    grid.handlers[3] = lambda message: Message(Error(code, "Error: Node 12 has been gone since noon"), reply_to=message)
+    outcome = collect()
+    assert (outcome.rejected, outcome.mean.count) == ({reason: 1}, 3)
 
 
 def test_a_device_that_does_not_answer_holds_the_round_up_only_to_its_deadline(collect, grid, clock):
@@ -216,7 +225,7 @@ def test_an_update_sent_in_another_device_s_name_does_not_hold(collect, grid):
 
 def test_when_nobody_s_update_holds_there_is_an_empty_outcome(collect, grid):
     for node in list(grid.handlers):
-        grid.handlers[node] = lambda message: Message(Error(1, "storage"), reply_to=message)
+        grid.handlers[node] = lambda message: Message(Error(2, "storage"), reply_to=message)
     outcome = collect()
     assert (outcome.asked, outcome.rejected, outcome.mean.count, outcome.debits) == (4, {"device_storage": 4}, 0, {})
 

@@ -15,16 +15,25 @@ import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Error, Message, RecordDict
 from flwr.app.message import remove_content_from_message
 from flwr.common.serde import message_to_proto
-from flwr.proto.fleet_pb2 import PushMessagesRequest
+from flwr.proto.control_pb2 import StartRunRequest
+from flwr.proto.fab_pb2 import Fab
+from flwr.proto.fleet_pb2 import PushMessagesRequest, RegisterNodeFleetRequest
 from flwr.proto.message_pb2 import ObjectTree, PushObjectRequest
+from flwr.proto.runtime_pb2 import AcquireTaskRequest
+from flwr.supercore.control import ControlHttpClient
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_id, get_object_tree
+from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
+from flwr.supercore.primitives.asymmetric import public_key_to_bytes
+from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supernode.fleet_http_client import FleetHttpClient
+from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from fl_client import transport as client_transport
 from fl_client.home import Identity
 from fl_client.transport import connect
 from fl_server.folder import FederationFolder
 from fl_server.setup import create_federation
-from fl_server.transport import Transport
+from fl_server.transport import Transport, _Bearer
 from shared_models.errors import AddressError
 
 CALL = "/v1/fleet/pull-messages"
@@ -147,15 +156,51 @@ def test_a_known_key_without_its_signature_opens_nothing(fleet, device, web):
         assert web.post(CALL, content=b"", headers=headers).status_code in (400, 401, 415)
 
 
-def test_flower_s_other_parts_are_on_this_machine_only_and_closed_without_their_secret(fleet):
-    host, _ = fleet.loopback_address.split(":")
-    assert host == "127.0.0.1"
-    context = ssl.create_default_context(cadata=fleet.ca_pem.decode())
-    with httpx.Client(verify=context, base_url=f"https://{fleet.loopback_address}") as client:
-        for path in ("/v1/control/start-run", "/v1/control/list-runs", "/v1/runtime/acquire-task"):
-            for headers in ({}, {"authorization": "Bearer guess"}):
-                headers |= {"content-type": "application/x-protobuf"}
-                assert client.post(path, content=b"", headers=headers).status_code in (401, 403, 406, 415)
+@pytest.fixture
+def inside(fleet):
+    """`inside(kind, *interceptors)`: a client of Flower's other parts, from this machine."""
+    with contextlib.ExitStack() as stack:
+        yield lambda kind, *interceptors: stack.enter_context(
+            kind.from_server_address(fleet.loopback_address, False, fleet.ca_pem, interceptors=list(interceptors))
+        )
+
+
+def refused(call, request):
+    with pytest.raises(httpx.HTTPStatusError) as answer:
+        call(request)
+    return answer.value.response.status_code
+
+
+def test_flower_s_other_parts_are_on_this_machine_only(fleet):
+    assert fleet.loopback_address.startswith("127.0.0.1:")
+    assert fleet.loopback_address != fleet.address
+
+
+def test_without_this_process_s_token_no_run_is_started(fleet, inside):
+    for interceptors in ([], [_Bearer("guess")]):
+        client = inside(ControlHttpClient, RuntimeVersionHttpInterceptor(component_name="flwr CLI"), *interceptors)
+        assert refused(client.StartRun, StartRunRequest(fab=Fab(hash_str="0" * 64, content=b""))) == 401
+
+
+def test_without_this_process_s_secret_no_task_of_the_server_s_is_claimed(inside):
+    secret = SuperExecAuthHttpInterceptor(
+        master_secret=bytes(64), protected_methods=frozenset({"/flwr.proto.Runtime/AcquireTask"})
+    )
+    for interceptors in ([], [secret]):
+        client = inside(RuntimeHttpClient, RuntimeVersionHttpInterceptor(component_name="SuperExec"), *interceptors)
+        request = AcquireTaskRequest(supported_task_types=["flwr-serverapp"])
+        assert refused(client.AcquireTask, request) in (401, 403)
+
+
+def test_nobody_registers_a_node_by_himself_not_even_on_this_machine(inside):
+    key = Identity.generate().node
+    client = inside(
+        FleetHttpClient,
+        RuntimeVersionHttpInterceptor(component_name="SuperNode"),
+        NodeAuthHttpInterceptor(key, key.public_key()),
+    )
+    request = RegisterNodeFleetRequest(public_key=public_key_to_bytes(key.public_key()))
+    assert refused(client.RegisterNode, request) in (400, 403, 412, 501)
 
 
 def test_the_transport_s_state_is_for_its_owner_only(fleet):

@@ -16,7 +16,7 @@ from shared_models.errors import StorageError
 
 _SIZE = (480, 640)
 _WINDOW_SECONDS = 2.0
-_GAP_SECONDS = 0.5
+_GAP_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def write_webcam(
 ) -> list[LabelEvent]:
     """Write a 640x480 Motion JPEG video (`path` ends in .avi) of `person` performing `labels` one by one.
 
-    Half a neutral second lies before and after each performance. Returns when each label was given: at the
+    A quarter of a neutral second lies before and after each performance. Returns when each label was given: at the
     end of its performance. Raises DataError for a label the renderer does not know and StorageError where the
     video cannot be written.
     """

@@ -28,7 +28,7 @@ def test_a_video_holds_every_performance_and_labels_come_at_their_ends(tmp_path:
     events = write_webcam(path, person(3), ["happiness", "fear"], LAPTOP, seed=1)
     frames = frames_of(path)
     assert events == [LabelEvent(2.5, "happiness"), LabelEvent(5.0, "fear")]
-    assert len(frames) == (2 * 2 + 3 * 0.5) * 8
+    assert len(frames) == (2 * 2 + 3 * 0.25) * 8
     assert frames[0].shape == (480, 640, 3)
 
 
@@ -37,7 +37,7 @@ def test_a_performance_moves_more_than_the_gap_before_it(tmp_path: Path) -> None
     events = write_webcam(path, person(3), ["surprise"], LAPTOP, seed=2)
     frames = frames_of(path)
     end = round(events[0].seconds * 8)
-    gap, window = frames[:4], frames[end - 16 : end]
+    gap, window = frames[:2], frames[end - 16 : end]
 
     def motion(stretch: list[np.ndarray]) -> float:
         soft = [cv2.GaussianBlur(frame, (0, 0), 4) for frame in stretch]
