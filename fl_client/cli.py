@@ -21,6 +21,9 @@ from shared_models.errors import ConsentError, SettingsError, UsageError
 
 app = commandline.program("Attune on a student's laptop: capture, train privately, take part, stop at any time.")
 
+data_app = typer.Typer(help="What is stored on this device.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
 HomeOption = Annotated[
     Path, typer.Option("--home", help="Folder of this device.", show_default="the user's data folder")
 ]
@@ -103,6 +106,7 @@ def run_daemon(
     from fl_client.labels import LabelScript
     from fl_client.store import Store
     from shared_models.data.labels import scheme_by_name
+    from shared_models.files import only_one
     from shared_models.resources import use_one_core
 
     use_one_core()
@@ -111,7 +115,9 @@ def run_daemon(
     script = LabelScript.read(labels, scheme_by_name(enrolment.policy.scheme)) if labels else LabelScript([])
     vault = open_vault(home, _ask)
     commandline.log_to(place.log)
+    ConsentBook(home).require(Scope.CAPTURE, enrolment.policy.hash)
     with (
+        only_one(place.lock, f"The device in {home}"),
         open_source(camera, settings.capture.fps) as source,
         Store(place.store, vault) as store,
     ):
@@ -153,15 +159,74 @@ def resume(home: HomeOption = _DEFAULT_HOME) -> None:
     out.print("Resumed.")
 
 
+@app.command(epilog="Example: fl-client withdraw")
+def withdraw(
+    home: HomeOption = _DEFAULT_HOME,
+    yes: Annotated[bool, typer.Option("--yes", help="Leave without being asked again.")] = False,
+) -> None:
+    """Leave the study for good: stop, and destroy everything stored on this device."""
+    from fl_client.keys import open_vault
+    from fl_client.leave import leave
+
+    load_enrolment(Home(home))
+    if not yes and not typer.confirm("Leave the study and destroy everything stored here?", default=False):
+        raise typer.Abort
+    leave(Home(home), open_vault(home, _ask))
+    out.print("You have left. What was stored here is destroyed, and this device can take part in nothing more.")
+    out.print(
+        "What was sent before cannot be called back. Tell whoever runs the study if they should know that you left."
+    )
+
+
+@data_app.command("list", epilog="Example: fl-client data list")
+def list_data(home: HomeOption = _DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Every sequence stored on this device: its name, label and time."""
+    from fl_client.keys import open_vault
+    from fl_client.store import Store
+
+    with Store(Home(home).store, open_vault(home, _ask)) as store:
+        rows = [
+            {"id": one.id, "label": one.label, "source": one.source, "captured_at": one.captured_at.isoformat()}
+            for one in store.load_all()
+        ]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        out.print(f"{row['id']}  {row['captured_at']}  {_shown(row['label'])} ({row['source']})", soft_wrap=True)
+    out.print(f"{len(rows)} sequences")
+
+
+@data_app.command("delete", epilog="Example: fl-client data delete --all")
+def delete_data(
+    ids: Annotated[list[str] | None, typer.Argument(help="Names of sequences, as `data list` prints them.")] = None,
+    home: HomeOption = _DEFAULT_HOME,
+    everything: Annotated[bool, typer.Option("--all", help="Delete every sequence; needs no passphrase.")] = False,
+) -> None:
+    """Delete sequences so that no copy of their files can be opened either."""
+    from fl_client.keys import open_vault
+    from fl_client.store import Store, erase_store
+
+    if everything == bool(ids):
+        raise UsageError("Say what to delete", fix="Name sequences, or give --all")
+    vault = open_vault(home, _ask)
+    if everything:
+        erase_store(Home(home).store, vault)
+    else:
+        with Store(Home(home).store, vault) as store:
+            store.delete(ids or [])
+    out.print("Deleted.")
+
+
 def _facts(place: Home) -> dict[str, Any]:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from fl_client.store import count_stored
-    from shared_models.privacy.ledger import debits_of, read_ledger
+    from shared_models.privacy.ledger import debits_of, read_ledger, spent_epsilon
 
     enrolment = load_enrolment(place)
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.ledger_key))
-    participations = len(debits_of(read_ledger(place.ledger, key)))
+    debits = debits_of(read_ledger(place.ledger, key))
     consent_now = ConsentBook(place.root).current()
     daemon = json.loads(place.status.read_bytes()) if place.status.exists() else {}
     policy = enrolment.policy
@@ -178,9 +243,9 @@ def _facts(place: Home) -> dict[str, Any]:
         "refused": daemon.get("refused", {}),
         "stored": count_stored(place.store),
         "max_sequences": policy.max_sequences,
-        "participations": participations,
+        "participations": len(debits),
         "participations_cap": policy.participations,
-        "epsilon": policy.epsilon_after(participations) if participations else 0.0,
+        "epsilon": spent_epsilon(debits, policy.delta),
         "epsilon_cap": policy.epsilon,
         "delta": policy.delta,
         "policy_hash": policy.hash,

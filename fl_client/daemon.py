@@ -10,7 +10,7 @@ from typing import Any
 from fl_client.app import client_app
 from fl_client.capture.loop import CaptureCounts, CaptureLoop
 from fl_client.capture.sources import FrameSource
-from fl_client.consent import ConsentBook, Scope
+from fl_client.consent import ConsentBook, Scope, State
 from fl_client.home import Enrolment, Home, Identity
 from fl_client.labels import LabelSource
 from fl_client.node import NodeLoop
@@ -63,8 +63,12 @@ class Daemon:
             thread.start()
         while not self._stop.wait(_STATUS_SECONDS):
             self._write_status()
+            if self._consent.current().state is State.WITHDRAWN:
+                self._stop.set()
         for thread in threads:
             thread.join(_STOP_SECONDS)
+        if self._consent.current().state is State.WITHDRAWN:
+            self._store.delete_all()
         self._node_state = "stopped"
         self._write_status()
         if self._failure is not None:

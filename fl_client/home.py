@@ -1,6 +1,7 @@
 """Where a device's files lie, and what enrolment left there."""
 
 from pathlib import Path
+from typing import Annotated
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_der_private_key,
 )
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fl_client.keys import KeyVault
 from fl_client.sealing import seal, unseal
@@ -19,7 +20,7 @@ from shared_models.errors import EnrolmentError, KeyStoreError
 from shared_models.files import atomic_write, storage_errors
 from shared_models.privacy.policy import Policy
 
-_IDENTITY_KEY = "identity"
+IDENTITY_KEY = "identity"
 
 
 class Home:
@@ -36,6 +37,7 @@ class Home:
         self.outbox = root / "outbox"
         self.status = root / "status.json"
         self.log = root / "client.log"
+        self.lock = root / "running.lock"
 
     def create(self) -> None:
         """Makes the folders, readable by their owner only."""
@@ -55,7 +57,7 @@ class Enrolment(BaseModel):
     contact: str
     purpose: str
     consent_text: str
-    pseudonym: str
+    pseudonym: Annotated[str, Field(pattern="^[0-9a-f]{8}$")]
     fleet_address: str
     ca_pem: str
     server_key: str
@@ -94,7 +96,7 @@ class Identity:
         return cls(ec.generate_private_key(ec.SECP384R1()), Ed25519PrivateKey.generate())
 
     def save(self, home: Home, vault: KeyVault) -> None:
-        key = vault.create(_IDENTITY_KEY)
+        key = vault.create(IDENTITY_KEY)
         for path, private in ((home.node_key, self.node), (home.ledger_key, self.ledger)):
             der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
             atomic_write(path, seal(key, der, path.name.encode()))
@@ -102,7 +104,7 @@ class Identity:
     @classmethod
     def load(cls, home: Home, vault: KeyVault) -> "Identity":
         """Raises KeyStoreError where a key is missing or cannot be opened."""
-        key = vault.key(_IDENTITY_KEY)
+        key = vault.key(IDENTITY_KEY)
         try:
             node, ledger = (
                 load_der_private_key(unseal(key, path.read_bytes(), path.name.encode()), None)

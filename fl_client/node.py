@@ -88,7 +88,8 @@ class NodeLoop:
             run_config={},
         )
         reply = self._app(message=task, context=context)
-        self._stop.wait(max(0.0, due - time.monotonic()))
+        if self._stop.wait(max(0.0, due - time.monotonic())) or not self._may_train():
+            return  # nothing leaves early or against the student's word; what was debited stays debited
         self._push(connection, reply, task.metadata.ttl)
         if not reply.has_error():
             try:

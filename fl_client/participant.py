@@ -25,7 +25,8 @@ from shared_models.files import atomic_write
 from shared_models.networks.features import FeatureCache
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import weights_hash
-from shared_models.privacy.ledger import Debit, Entry, Ledger, Released
+from shared_models.privacy.accounting import epsilon_at, mu_of
+from shared_models.privacy.ledger import Debit, Entry, Ledger, Released, events_of, spent_epsilon
 from shared_models.privacy.noise import NoiseSource
 from shared_models.wire import Task, Update, decode_task, encode_update, shapes_of
 
@@ -75,11 +76,13 @@ class Participant:
     @property
     def epsilon(self) -> float:
         """What each stored sequence has spent so far."""
-        return self._policy.epsilon_after(self.participations) if self.participations else 0.0
+        return spent_epsilon(self._ledger.debits, self._policy.delta)
 
     def require_budget(self) -> None:
         """Raises BudgetError where one more participation would pass the lifetime cap."""
-        if self.participations >= self._policy.participations:
+        next_debit = (self._policy.steps, self._policy.noise_multiplier)
+        after = epsilon_at(mu_of([*events_of(self._ledger.debits), next_debit]), self._policy.delta)
+        if self.participations >= self._policy.participations or after > self._policy.epsilon:
             raise BudgetError(
                 f"The lifetime privacy budget of this device is spent: epsilon {self.epsilon:.2f}"
                 f" of {self._policy.epsilon:.2f} after {self.participations} rounds",

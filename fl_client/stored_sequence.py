@@ -12,6 +12,7 @@ from shared_models.errors import StorageError
 
 _HEADER = b"ATTUNE-SEQ\x01"  # the last byte is the format's version
 _LENGTH_BYTES = 4
+_HEAD_BYTES = 512
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def seal_sequence(sequence: StoredSequence, key: bytes) -> bytes:
         "source": sequence.source,
         "captured_at": sequence.captured_at.isoformat(),
     }
-    head = json.dumps(facts).encode()
+    head = json.dumps(facts).encode().ljust(_HEAD_BYTES)  # or the file's size would tell the label
     plain = len(head).to_bytes(_LENGTH_BYTES, "big") + head + sequence.frames.tobytes()
     return _HEADER + seal(key, plain, _HEADER + sequence.id.encode())
 

@@ -84,13 +84,17 @@ def start(
     """Run the federation in the foreground until the last round or Ctrl-C; go on where it stopped."""
     from fl_server.live import LiveTable
     from fl_server.server import Server
+    from shared_models.files import only_one
     from shared_models.resources import use_one_core
 
     use_one_core()
     folder = FederationFolder(directory)
     settings = load_settings(folder.settings)
     commandline.log_to(folder.log)
-    with LiveTable(settings.study.title, settings.policy.epsilon) as table:
+    with (
+        only_one(folder.lock, f"A server on {directory}"),
+        LiveTable(settings.study.title, settings.policy.epsilon) as table,
+    ):
         server = Server(folder, settings, table.add, table.note)
         for received in (signal.SIGINT, signal.SIGTERM):
             signal.signal(received, lambda *_: server.stop())
@@ -110,7 +114,7 @@ def status(directory: Directory, as_json: JsonOption = False) -> None:
     out.print(f"[bold]{escape(facts.title)}[/] ({facts.study}), purpose: {facts.purpose}")
     out.print(f"Devices enrolled: {facts.devices}; open invitations: {facts.open_invitations}")
     out.print(
-        f"Rounds with a checkpoint: {facts.round}; the most that any device has spent:"
+        f"Rounds with a checkpoint: {facts.round}; the updates used cost a device at most"
         f" epsilon {facts.epsilon:.4f} of {facts.epsilon_cap:.4f}"
     )
     if facts.rounds:

@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from flwr.serverapp import Grid
@@ -16,11 +16,12 @@ from fl_server.enrolment.registry import Device
 from fl_server.folder import FederationFolder
 from fl_server.rounds import Outcome, RoundProtocol, Stopped
 from fl_server.settings import Settings
+from shared_models.errors import LedgerError
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.files import append_line
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.weights import WeightsHeader, weights_hash
-from shared_models.privacy.ledger import Ledger, RoundClosed, RoundVoid
+from shared_models.privacy.ledger import GENESIS, Entry, Ledger, RoundClosed, RoundVoid
 from shared_models.privacy.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -41,8 +42,18 @@ class RoundSummary(BaseModel):
     uar: float
     macro_f1: float
     epsilon: float
-    """The most that any device has spent, for each of its sequences."""
+    """The most that the updates used so far cost any device, for each of its sequences."""
     seconds: float
+
+
+def check_ledger_reaches(entries: Sequence[Entry], checkpoint: Checkpoint) -> None:
+    """Raises LedgerError where the ledger ends before the head that `checkpoint` was written with."""
+    if checkpoint.ledger_head not in {GENESIS, *(entry.hash for entry in entries)}:
+        raise LedgerError(
+            f"The server's ledger ends before round {checkpoint.round}",
+            why="entries that its checkpoint names are missing",
+            fix="Restore ledger.jsonl from a backup; no claim can be made without it",
+        )
 
 
 class Federation:
@@ -76,10 +87,12 @@ class Federation:
             checkpoint = self._checkpoint(0, model, header)
             self._summarise("start", 0, 0, None, checkpoint, 0.0)
             rounds = [0]
+        checkpoint = self._checkpoints.record(rounds[-1])
+        check_ledger_reaches(self._ledger.entries, checkpoint)
         for cut_off in self._rounds_in_ledger() - set(rounds):
             log.warning("round %d was cut off before its checkpoint and is void", cut_off)
             self._ledger.append(RoundVoid(round=cut_off))
-        return self._checkpoints.record(rounds[-1])
+        return checkpoint
 
     def run(self, grid: Grid, eligible: Callable[[], dict[int, Device]], last_round: int) -> None:
         """Rounds until `last_round` has its checkpoint, or until told to stop."""

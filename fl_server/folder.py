@@ -22,10 +22,8 @@ class FederationFolder:
         self.rounds = root / "rounds.jsonl"
         self.checkpoints = root / "checkpoints"
         self.report = root / "report.html"
-        self.report_json = root / "report.json"
         self.lock = root / "server.lock"
         self.log = root / "server.log"
-        self.benchmark_cache = root / "cache"
 
     def create(self) -> None:
         """Makes the folders, readable by their owner only; raises StorageError where that is not possible."""

@@ -3,11 +3,12 @@
 import errno
 import os
 import secrets
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shared_models.errors import StorageError
+from shared_models.errors import StorageError, UsageError
 
 
 def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -53,6 +54,24 @@ def storage_errors(path: Path) -> Iterator[None]:
             why=error.strerror or str(error),
             fix="Check that its folder exists and belongs to you",
         ) from error
+
+
+@contextmanager
+def only_one(path: Path, what: str) -> Iterator[None]:
+    """Holds the lock file `path` for as long as the block lasts; it is let go of even by a process that is killed.
+
+    Raises UsageError, naming `what` runs already, where another process holds it.
+    """
+    lock = sqlite3.connect(path, timeout=0)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        lock.close()
+        raise UsageError(f"{what} runs already", fix="Stop it first, or use another folder") from error
+    try:
+        yield
+    finally:
+        lock.close()
 
 
 def disk_full(path: Path) -> StorageError:

@@ -9,6 +9,7 @@ from typing import Any
 from fl_server.certificates import load_signing_key
 from fl_server.checkpoint import Checkpoint, Checkpoints
 from fl_server.enrolment.registry import Registry
+from fl_server.federation import check_ledger_reaches
 from fl_server.folder import FederationFolder
 from fl_server.report import texts
 from fl_server.report.bands import band
@@ -40,7 +41,7 @@ def build_report(folder: FederationFolder) -> Report:
     rounds = checkpoints.rounds()
     if not rounds:
         raise RoundError("There is nothing to report yet", fix=f"Run `fl-server start {folder.root}` first")
-    entries, verification = _verified_entries(folder)
+    entries, verification = _verified_entries(folder, checkpoints.record(rounds[-1]))
     closed = [entry.body for entry in entries if isinstance(entry.body, RoundClosed)]
     participations = Counter(device for round_ in closed for device in round_.debits)
     most = max(participations.values(), default=0)
@@ -62,10 +63,11 @@ def build_report(folder: FederationFolder) -> Report:
     return Report.model_validate(fields)
 
 
-def _verified_entries(folder: FederationFolder) -> tuple[Sequence[Entry], dict[str, Any]]:
+def _verified_entries(folder: FederationFolder, last: Checkpoint) -> tuple[Sequence[Entry], dict[str, Any]]:
     now = dt.datetime.now(dt.UTC)
     try:
         entries = read_ledger(folder.ledger, load_signing_key(folder).public_key())
+        check_ledger_reaches(entries, last)
     except LedgerError as error:
         return [], {"verification": "failed", "verification_detail": str(error), "verified_at": now}
     detail = f"{len(entries)} entries: every link of the chain and every signature of the server was checked"

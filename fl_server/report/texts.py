@@ -33,7 +33,7 @@ TRUST: dict[str, Any] = {
     "secure_sum": False,
     "collusion": "All other devices and the server together learn no more about a sequence than the claim allows.",
 }
-SOURCES = {"research simulation": "videos of rendered faces: nobody was filmed"}
+SOURCES = {"research simulation": "videos of rendered faces, as the operator declares by the purpose"}
 DATA: dict[str, Any] = {
     "synthetic": True,
     "leaves_device": [
@@ -57,8 +57,8 @@ DATA: dict[str, Any] = {
 CONSENT: dict[str, Any] = {
     "scopes": ["capture", "store", "train", "audit"],
     "how_to_leave": [
-        "`fl-client pause` stops capturing and training at once.",
-        "`fl-client withdraw` stops for good and destroys the keys of everything stored on the device.",
+        "`fl-client pause`: no further picture is looked at and nothing more is sent, until you resume.",
+        "`fl-client withdraw`: it ends for good, and everything stored on the device is destroyed.",
         "What was sent before cannot be called back, and spent budget is never refunded.",
     ],
 }

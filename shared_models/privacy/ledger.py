@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared_models.canonical import canonical, canonical_hash
 from shared_models.errors import LedgerError
 from shared_models.files import append_line
+from shared_models.privacy.accounting import epsilon_at, mu_of
 
 GENESIS = "0" * 64
 
@@ -132,6 +133,16 @@ def read_ledger(path: Path, key: Ed25519PublicKey) -> list[Entry]:
 def debits_of(entries: Iterable[Entry]) -> list[Debit]:
     """What a device has spent, in order."""
     return [entry.body for entry in entries if isinstance(entry.body, Debit)]
+
+
+def events_of(debits: Iterable[Debit]) -> list[tuple[int, float]]:
+    """(steps, sigma) of each debit: what accounting composes."""
+    return [(debit.steps, debit.sigma) for debit in debits]
+
+
+def spent_epsilon(debits: Iterable[Debit], delta: float) -> float:
+    """The epsilon of one sequence at `delta`, recomputed from every debit of its device."""
+    return epsilon_at(mu_of(events_of(debits)), delta)
 
 
 class Ledger:
