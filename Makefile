@@ -27,7 +27,7 @@ lint: setup
 	$(VENV)/bin/mypy
 
 bench: setup
-	$(VENV)/bin/python -m simulations.bench
+	$(VENV)/bin/fl-sim bench training
 
 # The generated files are committed; run this after a change to the .proto file.
 proto: setup

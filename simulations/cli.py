@@ -13,6 +13,10 @@ from shared_models.commandline import out, print_json
 app = commandline.program("Attune's simulations: what a study would cost and bring, before anyone is asked.")
 
 
+bench_app = typer.Typer(help="Measurements of Attune's own code, as ratios inside one run.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench")
+
+
 class Unit(StrEnum):
     SEQUENCE = "sequence"
     NONE = "none"
@@ -24,11 +28,6 @@ class Engine(StrEnum):
 
 def run() -> NoReturn:
     commandline.run(app)
-
-
-@app.callback()
-def programs() -> None:
-    """Attune's simulations: what a study would cost and bring, before anyone is asked."""
 
 
 @app.command("run", epilog="Example: fl-sim run --data ferplus:faces --clients 20 --rounds 10 --epsilon 8")
@@ -84,6 +83,24 @@ def run_(
         print_json(result)
     else:
         _print(result, directory)
+
+
+@bench_app.command("training", epilog="Example: fl-sim bench training --json")
+def bench_training(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Measure what a private round costs beside the same steps of ordinary training."""
+    from simulations.bench import training
+
+    measured = training.bench_training()
+    if as_json:
+        print_json(measured)
+        return
+    for part, figures in measured.items():
+        out.print(
+            f"{part}, {figures['sequences']} sequences: private {figures['private_cpu_s']:.3f} s CPU,"
+            f" ordinary {figures['ordinary_cpu_s']:.3f} s, ratio {figures['ratio']:.2f}"
+        )
 
 
 def _print(result: dict[str, Any], directory: Path) -> None:

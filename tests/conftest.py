@@ -123,8 +123,9 @@ def _documented_commands(program: str) -> dict[str, list[str]]:
             continue
         command, option, _, meaning = (cell.strip() for cell in row.strip("|").split("|"))
         if command:
-            name, *arguments = command.strip("`").split()
-            commands[name] = arguments
+            words = command.strip("`").split()
+            name = " ".join(word for word in words if word.islower())
+            commands[name] = [word for word in words if word.isupper()]
         else:
             commands[name].append(option.strip("`"))
         assert meaning
@@ -136,7 +137,7 @@ def check_documentation() -> Callable[[str, typer.Typer], None]:
     """Fails where a command or option has no help or example, or is not in docs/commands.md, or no longer exists."""
 
     def check(program: str, app: typer.Typer) -> None:
-        commands = typer.main.get_command(app).commands
+        commands = dict(_flat(typer.main.get_command(app).commands))
         assert {name: _names(command) for name, command in commands.items()} == _documented_commands(program)
         for name, command in commands.items():
             assert command.help
@@ -144,6 +145,12 @@ def check_documentation() -> Callable[[str, typer.Typer], None]:
             assert all(parameter.help for parameter in command.params if parameter.name != "help")
 
     return check
+
+
+def _flat(commands: dict[str, Any], group: str = "") -> Iterator[tuple[str, Any]]:
+    for name, command in commands.items():
+        inner = getattr(command, "commands", None)
+        yield from [(group + name, command)] if inner is None else _flat(inner, f"{group}{name} ")
 
 
 def _names(command: Any) -> list[str]:

@@ -129,7 +129,7 @@ def test_nothing_left_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [
-        (("a", "p", "joy", "gone.png"), "There is no file or folder 'gone.png'. paths are relative to"),
+        (("a", "p", "joy", "gone.png"), "There is no file or folder 'gone.png': paths are relative to"),
         (("a", "p", "joy", ""), "There is no file or folder ''"),
         (("a", "p", "joy"), "There is no file or folder ''"),
         (

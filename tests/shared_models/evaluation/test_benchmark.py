@@ -7,6 +7,8 @@ from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import Sequences
 from shared_models.errors import DataError, ModelError
 from shared_models.evaluation.benchmark import Benchmark
+from shared_models.networks.model import EmotionModel
+from shared_models.networks.registry import build_model
 
 SCHEME = scheme_by_name("basic-7")
 CLASSES = len(SCHEME.classes)
@@ -20,7 +22,14 @@ def benchmark(count: int = 10) -> Benchmark:
     return Benchmark(Sequences(SCHEME, frames, targets, tuple(f"s{i % 2}" for i in range(count)), ("",) * count))
 
 
-class ReadsBrightness(nn.Module):
+class Model(EmotionModel):
+    """An EmotionModel whose tests write only the forward pass."""
+
+    def __init__(self) -> None:
+        super().__init__("test", nn.Identity(), nn.Identity(), nn.Identity())
+
+
+class ReadsBrightness(Model):
     """Knows the class from the brightness, except that dropout spoils its answers while it is training."""
 
     def __init__(self) -> None:
@@ -32,7 +41,7 @@ class ReadsBrightness(nn.Module):
         return -10 * (brightness[:, None] / 30 - torch.arange(CLASSES)).abs()
 
 
-class Answers(nn.Module):
+class Answers(Model):
     def __init__(self, logits: torch.Tensor) -> None:
         super().__init__()
         self.logits = logits
@@ -56,15 +65,36 @@ def test_the_score_does_not_depend_on_the_batch_nor_on_the_call() -> None:
 
 
 def test_every_part_gets_its_own_training_flag_back() -> None:
-    model = nn.Sequential(ReadsBrightness(), nn.Identity())
-    model[0].eval()
+    model = ReadsBrightness()
+    model.dropout.eval()
 
     benchmark().score(model)
 
     assert model.training
-    assert not model[0].training
-    assert not model[0].dropout.training
-    assert model[1].training
+    assert not model.dropout.training
+    assert model.encoder.training
+
+
+def test_frozen_stages_are_run_once_and_again_when_their_weights_change() -> None:
+    torch.manual_seed(0)
+    model, runs = build_model("cnn-lstm", CLASSES), []
+    model.encoder.register_forward_hook(lambda *_: runs.append(1))
+    frames = np.random.default_rng(0).integers(0, 256, (3, 2, 1, 48, 48), dtype=np.uint8)
+    data = Sequences(SCHEME, frames, np.eye(CLASSES, dtype=np.float32)[:3], (None,) * 3, ("",) * 3)
+    scored = Benchmark(data, "classifier")
+
+    first = scored.score(model)
+    assert len(runs) == 3
+    assert scored.score(model) == first
+    assert first.log_loss == pytest.approx(Benchmark(data).score(model).log_loss, rel=1e-5)
+    runs.clear()
+    with torch.no_grad():
+        model.classifier.linear.bias.add_(torch.arange(CLASSES))
+    assert scored.score(model).log_loss == pytest.approx(Benchmark(data).score(model).log_loss, rel=1e-5)
+    assert len(runs) == 1, "only the benchmark without a cache runs the encoder, all three sequences at once"
+    with torch.no_grad():
+        model.encoder.stem.weight.mul_(2)
+    assert scored.score(model).log_loss == pytest.approx(Benchmark(data).score(model).log_loss, rel=1e-5)
 
 
 def test_the_flags_come_back_after_an_error_too() -> None:

@@ -27,7 +27,7 @@ def test_a_video_holds_every_performance_and_labels_come_at_their_ends(tmp_path:
     path = tmp_path / "webcam.avi"
     events = write_webcam(path, person(3), ["happiness", "fear"], LAPTOP, seed=1)
     frames = frames_of(path)
-    assert events == [LabelEvent(2.5, "happiness"), LabelEvent(5.0, "fear")]
+    assert events == [LabelEvent(2.25, "happiness"), LabelEvent(4.5, "fear")]
     assert len(frames) == (2 * 2 + 3 * 0.25) * 8
     assert frames[0].shape == (480, 640, 3)
 

@@ -1,0 +1,1 @@
+"""Measurements of the product's own code, as ratios inside one run."""

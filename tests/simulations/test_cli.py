@@ -1,0 +1,44 @@
+import json
+import sys
+
+import pytest
+
+from simulations import cli
+
+
+@pytest.fixture
+def run(leave):
+    return lambda *arguments: leave(cli.run, *arguments)
+
+
+def test_every_command_and_option_has_help_an_example_and_a_line_in_the_documentation(check_documentation):
+    check_documentation("fl-sim", cli.app)
+
+
+def test_a_small_simulation_prints_only_json_and_writes_the_same(run, tmp_path, capsys):
+    options = ["--clients", "2", "--per-client", "7", "--rounds", "2", "--init", "random", "--out", tmp_path]
+    assert run("run", *options, "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "result.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "sentence"),
+    [
+        (["--data", "nowhere"], 2, "There is no data source 'nowhere'"),
+        (["--data", "manifest:gone.csv"], 11, "gone.csv"),
+        (["--data", "ferplus:gone"], 11, "FERPlus"),
+        (["--clients", "by-subject"], 2, "by-subject"),
+        (["--clients", "0"], 2, "number of clients"),
+        (["--epsilon", "0"], 10, "epsilon"),
+        (["--set", "clip_norm=none"], 10, "clip_norm"),
+        (["--trainable", "everything", "--clients", "1", "--per-client", "1"], 12, "trainable part"),
+        (["--init", "gone.safetensors"], 12, "gone.safetensors"),
+    ],
+)
+def test_bad_input_ends_in_one_sentence(run, tmp_path, capsys, options, code, sentence):
+    assert run("run", "--out", tmp_path, *options) == code
+    shown = " ".join(capsys.readouterr().err.split())
+    assert sentence in shown
+    assert "Traceback" not in shown
+    assert sys.exc_info() == (None, None, None)
