@@ -1,5 +1,5 @@
 # On a fresh machine `make demo` or `make test` alone sets up everything in .venv; a second call re-uses it.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH_INDEX ?=
 VENV := .venv
 READY := $(VENV)/.ready

@@ -173,9 +173,7 @@ def withdraw(
         raise typer.Abort
     leave(Home(home), open_vault(home, _ask))
     out.print("You have left. What was stored here is destroyed, and this device can take part in nothing more.")
-    out.print(
-        "What was sent before cannot be called back. Tell whoever runs the study if they should know that you left."
-    )
+    out.print("What was sent before cannot be called back. The server is not told: tell whoever runs the study.")
 
 
 @data_app.command("list", epilog="Example: fl-client data list")
@@ -222,6 +220,7 @@ def _facts(place: Home) -> dict[str, Any]:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from fl_client.store import count_stored
+    from shared_models.files import is_held
     from shared_models.privacy.ledger import debits_of, read_ledger, spent_epsilon
 
     enrolment = load_enrolment(place)
@@ -236,7 +235,7 @@ def _facts(place: Home) -> dict[str, Any]:
         "title": enrolment.title,
         "consent": consent_now.state.value,
         "scopes": sorted(scope.value for scope in consent_now.scopes),
-        "running": daemon.get("node", "stopped") != "stopped",
+        "running": is_held(place.lock),
         "node": daemon.get("node", "never started"),
         "capture": daemon.get("capture", "never started"),
         "frames": daemon.get("frames", 0),

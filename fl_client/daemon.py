@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from fl_client.app import client_app
@@ -122,6 +122,6 @@ class Daemon:
             "pid": os.getpid(),
             "node": self._node_state,
             "capture": self._capture_state,
-            **asdict(self._counts),
+            **asdict(replace(self._counts, refused=dict(self._counts.refused))),
         }
         atomic_write(self._home.status, json.dumps(status).encode())

@@ -58,6 +58,11 @@ def accept(offer: Offer, identity: Identity) -> Enrolment:
     with _channel(offer.invitation, offer.ca_pem) as channel:
         reply = _call(protocol.EnrolmentStub(channel).Enrol, request, offer.invitation)
     study = reply.study
+    if study != offer.study:
+        raise EnrolmentError(
+            "The study's terms changed while you were reading them",
+            fix="Enrol again with a new invitation, and read them again",
+        )
     return Enrolment(
         study=study.study,
         title=study.title,

@@ -136,6 +136,8 @@ class Transport:
         self._thread.start()
         if not self._started.wait(timeout):
             raise AddressError("The server's listeners did not start in time", fix="Look into server.log")
+        if not all(server.started for server in self._servers):
+            raise AddressError("The server's listeners did not start", fix="Look into server.log")
 
     def admit(self, node_keys: Iterable[bytes]) -> dict[int, bytes]:
         """Lets the holders of these PEM public keys in and returns their node ids. Keys admitted before keep theirs."""

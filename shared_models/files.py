@@ -74,6 +74,17 @@ def only_one(path: Path, what: str) -> Iterator[None]:
         lock.close()
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock file `path` with `only_one`."""
+    if not path.exists():
+        return False
+    try:
+        with only_one(path, "this"):
+            return False
+    except UsageError:
+        return True
+
+
 def disk_full(path: Path) -> StorageError:
     """The error for a write to `path` that found no room."""
     return StorageError(

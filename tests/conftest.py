@@ -51,7 +51,7 @@ class StoredSequence:
 
 
 class MemoryStore:
-    """Sequences of random pixels; counts how many were read."""
+    """Sequences of random pixels."""
 
     def __init__(self, count: int, seed: int) -> None:
         rng = np.random.default_rng(seed)

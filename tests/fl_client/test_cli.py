@@ -19,6 +19,7 @@ from fl_server.enrolment.service import EnrolmentService, start_enrolment
 from fl_server.server import describe
 from fl_server.settings import load_settings
 from shared_models.enrolment.invitation import Invitation
+from shared_models.files import only_one
 from shared_models.privacy.ledger import Ledger
 
 SECRET = "correct horse battery staple"
@@ -203,7 +204,8 @@ def test_a_device_that_is_not_enrolled_is_told_so_and_nothing_is_made(fails, hom
 def test_status_says_what_was_spent_from_the_ledger_itself(run, enrolled, laptop, task_record, capsys):
     laptop.participant().answer(task_record(4))
     enrolled.status.write_text(json.dumps({"node": "connected", "capture": "capturing", "frames": 7, "refused": {}}))
-    assert run("status", "--home", enrolled.root, "--json") == 0
+    with only_one(enrolled.lock, "the device"):
+        assert run("status", "--home", enrolled.root, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     policy = laptop.enrolment.policy
     assert (facts["participations"], facts["participations_cap"]) == (1, policy.participations)

@@ -196,6 +196,14 @@ def test_a_refusal_leaves_at_the_same_fixed_time(make):
     assert loop.participant.closed == []
 
 
+@pytest.mark.parametrize("ends", ["stop", "pause", "withdraw"])
+def test_an_answer_never_leaves_early_or_against_the_student_s_word(make, clock, laptop, ends):
+    loop = make(a_task)
+    clock.at_wait = {1: clock.set if ends == "stop" else getattr(laptop.consent, ends), 3: clock.set}
+    loop.run()
+    assert loop.connection.pushed == loop.participant.closed == []
+
+
 def test_an_answer_that_is_late_already_leaves_at_once(make, clock):
     loop = make(a_task)
     loop.training_seconds = 60.0

@@ -1,12 +1,14 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
 from shared_models import files
-from shared_models.errors import StorageError
-from shared_models.files import append_line, atomic_write
+from shared_models.errors import StorageError, UsageError
+from shared_models.files import append_line, atomic_write, is_held, only_one
 
 
 def test_only_the_owner_can_read_what_was_written(tmp_path):
@@ -120,3 +122,25 @@ def test_a_line_that_cannot_be_flushed_is_taken_back(tmp_path, monkeypatch, numb
     with pytest.raises(StorageError, match="cannot be written"):
         append_line(path, b"two")
     assert path.read_bytes() == b"one\n"
+
+
+def test_only_one_process_holds_a_lock_and_a_killed_one_lets_go(tmp_path) -> None:
+    lock = tmp_path / "running.lock"
+    assert not is_held(lock)
+    program = (
+        "import sys; from pathlib import Path; from shared_models.files import only_one\n"
+        "with only_one(Path(sys.argv[1]), 'it'): print('held', flush=True); input()"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", program, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        assert is_held(lock)
+        with pytest.raises(UsageError, match="A server runs already"), only_one(lock, "A server"):
+            pass
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert not is_held(lock)
+    with only_one(lock, "A server"):
+        assert is_held(lock)

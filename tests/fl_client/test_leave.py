@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from fl_client.consent import ConsentBook, State
+from fl_client.home import Identity
+from fl_client.keys import open_vault
+from fl_client.leave import leave
+from fl_client.store import Store
+from shared_models.errors import KeyStoreError, StorageError
+from shared_models.files import disk_full
+
+
+@pytest.fixture
+def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, laptop):
+    (tmp_path / "passphrase").write_text("several words")
+    monkeypatch.setenv("ATTUNE_PASSPHRASE_FILE", str(tmp_path / "passphrase"))
+    return open_vault(laptop.home.root)
+
+
+def test_who_leaves_takes_everything_along(laptop, vault) -> None:
+    laptop.identity.save(laptop.home, vault)
+    with Store(laptop.home.store, vault) as store:
+        store.add(laptop.store.sequences[0].frames, 1, "happiness", "script", laptop.consent.current().since)
+    (laptop.home.outbox / "kept.safetensors").write_bytes(b"an update")
+
+    leave(laptop.home, vault)
+
+    assert laptop.consent.current().state is State.WITHDRAWN
+    assert not list((laptop.home.store / "sessions").iterdir())
+    assert not list(laptop.home.outbox.iterdir())
+    with pytest.raises(KeyStoreError):
+        Identity.load(laptop.home, open_vault(laptop.home.root))
+
+
+def test_a_record_that_cannot_be_written_keeps_nothing_alive(laptop, vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    laptop.identity.save(laptop.home, vault)
+    with Store(laptop.home.store, vault) as store:
+        store.add(laptop.store.sequences[0].frames, 1, "happiness", "script", laptop.consent.current().since)
+
+    def full(book: ConsentBook) -> None:
+        raise disk_full(laptop.home.root)
+
+    monkeypatch.setattr(ConsentBook, "withdraw", full)
+    with pytest.raises(StorageError):
+        leave(laptop.home, vault)
+    assert not list((laptop.home.store / "sessions").iterdir())
