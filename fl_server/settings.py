@@ -58,7 +58,7 @@ class PolicySettings(_Section):
     clip_norm: Positive = 0.5
     denominator: Count = 40
     max_sequences: Count = 60
-    learning_rate: Positive = 1.0
+    learning_rate: Positive = 2.0
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     reply_seconds: Annotated[float, Field(ge=0)] = 10.0
 
