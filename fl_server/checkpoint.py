@@ -1,5 +1,6 @@
 """Round checkpoints: complete or absent. The rename of a checkpoint's folder is the moment a round counts."""
 
+import datetime as dt
 import hashlib
 import json
 import os
@@ -7,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from shared_models.canonical import canonical_hash
 from shared_models.errors import CheckpointError
@@ -24,6 +25,7 @@ class Checkpoint(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     round: int
+    saved_at: AwareDatetime
     model_hash: str
     file_sha256: str
     ledger_head: str
@@ -54,6 +56,7 @@ class Checkpoints:
             save_model(draft / _MODEL, model, header)
             record = Checkpoint(
                 round=round_,
+                saved_at=dt.datetime.now(dt.UTC),
                 model_hash=weights_hash(model.state_dict()),
                 file_sha256=_sha256(draft / _MODEL),
                 ledger_head=ledger_head,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from rich import box
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
@@ -45,7 +46,7 @@ class LiveTable:
 
 def round_table(rounds: Sequence[RoundSummary], title: str, epsilon_cap: float) -> Table:
     """Round, devices, accepted and rejected updates, score, budget spent."""
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in (
         "round",
         "online",

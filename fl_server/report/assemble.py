@@ -47,7 +47,7 @@ def build_report(folder: FederationFolder) -> Report:
     most = max(participations.values(), default=0)
     broken = None if verification["verification"] == "verified" else "the server's ledger does not verify"
     fields = {
-        "report": _about(),
+        "report": _about(checkpoints.record(rounds[0]), checkpoints.record(rounds[-1])),
         "study": _study(settings, len(Registry(folder.enrolment).devices())),
         "claims": [_claim(claim, policy) for claim in claims_for(policy, policy.participations, broken=broken)],
         "mechanism": _mechanism(policy),
@@ -74,15 +74,15 @@ def _verified_entries(folder: FederationFolder, last: Checkpoint) -> tuple[Seque
     return entries, {"verification": "verified", "verification_detail": detail, "verified_at": now}
 
 
-def _about() -> dict[str, Any]:
+def _about(first: Checkpoint, last: Checkpoint) -> dict[str, Any]:
     now = dt.datetime.now(dt.UTC)
     return {
         "id": f"report-{now:%Y%m%dT%H%M%SZ}",
         "generated_at": now,
         "generator": "Attune",
         "generator_version": importlib.metadata.version("attune"),
-        "period_start": None,
-        "period_end": None,
+        "period_start": first.saved_at,
+        "period_end": last.saved_at,
         "status": "draft",
     }
 

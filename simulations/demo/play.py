@@ -150,6 +150,7 @@ class Demo:
                 time.sleep(_POLL_SECONDS)
             processes.check()
             live.update(round_table(read_rounds(self._folder), _TITLE, cap), refresh=True)
+        out.print()
 
     def _compare(self, clients: list[Sequences], held_out: Sequences) -> list[Outcome]:
         """Each seed's people with noise and without; the first seed's noise was that of the real processes."""
