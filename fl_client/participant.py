@@ -127,6 +127,7 @@ class Participant:
         inputs = self._features.inputs(
             self._model, self._policy.trainable, [(sequence.id, sequence.frames) for sequence in sequences]
         )
+        self._features.keep_only(sequence.id for sequence in sequences)
         targets = torch.zeros(len(sequences), len(scheme_by_name(self._policy.scheme).classes))
         for row, sequence in zip(targets, sequences, strict=True):
             row[sequence.label_index] = 1.0

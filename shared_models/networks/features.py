@@ -33,6 +33,11 @@ class FeatureCache:
                 rows.append(self._features[name])
         return torch.stack(rows) if rows else torch.empty(0)
 
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Forgets the features of every other sequence: what was deleted must not live on here."""
+        kept = set(names)
+        self._features = {name: features for name, features in self._features.items() if name in kept}
+
     def _forget_unless(self, frozen: str) -> None:
         if frozen != self._frozen:
             self._frozen, self._features = frozen, {}

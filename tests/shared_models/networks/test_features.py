@@ -67,3 +67,14 @@ def test_batches_are_kept_side_by_side(model: EmotionModel, runs: list[int]) -> 
 
 def test_no_sequences_have_no_features(model: EmotionModel) -> None:
     assert len(FeatureCache().inputs(model, "classifier", [])) == 0
+
+
+def test_what_was_deleted_is_forgotten_here_too(model: EmotionModel, runs: list[int]) -> None:
+    cache = FeatureCache()
+    cache.inputs(model, "classifier", stored("kept", "deleted"))
+    cache.keep_only(["kept"])
+    runs.clear()
+    cache.inputs(model, "classifier", stored("kept"))
+    assert not runs
+    cache.inputs(model, "classifier", stored("deleted"))
+    assert len(runs) == 1

@@ -1,10 +1,14 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from shared_models.data.labels import SCHEMES
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
+from shared_models.data.synthetic.domains import STUDIO
+from shared_models.data.synthetic.sequences import render_sequences
+from shared_models.data.transforms import to_input
 from shared_models.errors import ModelError
 from shared_models.networks import starter
 from shared_models.networks.registry import build_model
@@ -65,3 +69,17 @@ def test_a_file_for_another_scheme_is_refused(folder: Path) -> None:
 def test_a_file_that_is_not_there_is_refused() -> None:
     with pytest.raises(ModelError, match=r"nowhere\.safetensors cannot be used"):
         initial_model("nowhere.safetensors", "cnn-lstm", "basic-7", SHAPE)
+
+
+def test_the_shipped_model_tells_apart_what_no_single_frame_can() -> None:
+    """Surprise and fear share their apex; fear is surprise's course reversed in time."""
+    model, _, _ = initial_model("starter", "cnn-lstm", "basic-7", (16, 1, 48, 48))
+    rendered = render_sequences(6, "basic-7", STUDIO, seed=1, people=range(1100, 1106))
+    names = ("surprise", "fear")
+    pair = [rendered.scheme.index(name) for name in names]
+    chosen = rendered.take(np.flatnonzero(np.isin(rendered.labels, pair)))
+    with torch.inference_mode():
+        forwards = model(to_input(chosen.frames)).argmax(1).numpy()
+        backwards = model(to_input(chosen.frames[:, ::-1])).argmax(1).numpy()
+    assert (forwards == chosen.labels).mean() >= 0.9
+    assert (backwards == sum(pair) - chosen.labels).mean() >= 0.9
