@@ -159,19 +159,10 @@ def pretrain(
     file: Annotated[Path | None, typer.Option("--out", help="Where the weights go.")] = None,
 ) -> None:
     """Train starting weights on public or rendered data; put their path under model.initial."""
-    from rich.progress import Progress, TaskID
-
     from fl_server.pretraining import pretrain_to
 
     settings = load_settings(FederationFolder(directory).settings)
     path = file or directory / "pretrained.safetensors"
-    with Progress(console=commandline.err) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def follow(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], completed=done)
-
+    with commandline.progress_by_stage() as follow:
         pretrain_to(path, settings.model.name, settings.model.scheme, data, seed, follow)
     out.print(f"The weights are in {path}", soft_wrap=True)

@@ -4,6 +4,8 @@ import json
 import logging
 import sys
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,6 +13,7 @@ import click
 import platformdirs
 import typer
 from rich.console import Console
+from rich.progress import Progress, TaskID
 from rich.text import Text
 
 from shared_models.errors import AttuneError, StorageError
@@ -50,6 +53,20 @@ def run(app: typer.Typer) -> NoReturn:
 def print_json(facts: Any) -> None:
     """Facts for a program to read: JSON and nothing else on standard output."""
     sys.stdout.write(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def progress_by_stage() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar a stage on standard error, moved by calling what this yields with (stage, done, total)."""
+    with Progress(console=err) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def follow(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+
+        yield follow
 
 
 def log_to(path: Path) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.progress import Progress, TaskID
 
 from shared_models import commandline
 from shared_models.commandline import out, print_json
@@ -48,7 +47,7 @@ def run_(
         list[str] | None, typer.Option("--set", help="A policy setting, such as clip_norm=0.3; see docs/settings.md.")
     ] = None,
     no_baseline: Annotated[bool, typer.Option("--no-baseline", help="Leave out the run without noise.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of population, sampling and simulated noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of population, sampling and simulated noise.")] = 0,
     engine: Annotated[Engine, typer.Option(help="local: in this process.")] = Engine.LOCAL,
     directory: Annotated[Path, typer.Option("--out", help="Where result.json goes.")] = Path("runs/sim"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
@@ -70,14 +69,7 @@ def run_(
         initial=init,
         baseline=not no_baseline,
     )
-    with Progress(console=commandline.err) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def follow(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], completed=done)
-
+    with commandline.progress_by_stage() as follow:
         result = run_simulation(options, directory, follow)
     if as_json:
         print_json(result)

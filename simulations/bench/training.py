@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fl_client.training import local_update
+from fl_server.settings import PolicySettings
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.networks.model import EmotionModel
@@ -62,21 +63,8 @@ def _ordinary_round(model: EmotionModel, policy: Policy, inputs: Tensor, targets
 
 
 def _policy(part: str) -> Policy:
-    return calibrated(
-        epsilon=8.0,
-        delta=1e-5,
-        participations=6,
-        steps=4,
-        model="cnn-lstm",
-        scheme="basic-7",
-        trainable=part,
-        clip_norm=1.0,
-        denominator=40,
-        max_sequences=60,
-        learning_rate=1e-3,
-        momentum=0.0,
-        reply_seconds=0.0,
-    )
+    settings = PolicySettings(learning_rate=1e-3, reply_seconds=0.0)
+    return calibrated(**settings.model_dump(), model="cnn-lstm", scheme="basic-7", trainable=part)
 
 
 def _cpu_seconds(work: Callable[[], object]) -> float:

@@ -39,9 +39,10 @@ class Outcome:
     simulated: bool
 
     @property
-    def gap_closed(self) -> float:
-        """The share of what training without noise gains that private training gains too."""
-        return (self.private.accuracy - self.before.accuracy) / (self.without_noise.accuracy - self.before.accuracy)
+    def gap_closed(self) -> float | None:
+        """The share of what training without noise gains that private training gains too; None where it gains 0."""
+        gap = self.without_noise.accuracy - self.before.accuracy
+        return (self.private.accuracy - self.before.accuracy) / gap if gap else None
 
 
 @dataclass
@@ -111,9 +112,3 @@ def compare(
     reference = simulate(model, without_noise(policy), clients, rounds, len(clients), benchmark, seed)
     private = measured or simulate(model, policy, clients, rounds, len(clients), benchmark, seed).after
     return Outcome(seed, reference.before, private, reference.after, simulated=measured is None)
-
-
-def spread(outcomes: list[Outcome]) -> tuple[float, float]:
-    """Smallest and largest share of the gap that was closed."""
-    shares = [outcome.gap_closed for outcome in outcomes]
-    return min(shares), max(shares)

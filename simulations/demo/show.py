@@ -1,9 +1,9 @@
 """What the demo leaves behind: result.json, and the last screen."""
 
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
 from fl_server.checkpoint import Checkpoints
@@ -14,7 +14,7 @@ from shared_models.evaluation.metrics import Metrics, majority_baseline_of, metr
 from shared_models.evaluation.table import comparison_table
 from shared_models.networks.model import EmotionModel
 from shared_models.privacy.claims import claims_for
-from simulations.demo.reference import Outcome, spread
+from simulations.demo.reference import Outcome
 from simulations.result import Stopwatch, claim_rows, describe_model, versions, write_result
 from simulations.run import SUMMARY
 
@@ -69,11 +69,11 @@ def show_outcome(root: Path, folder: FederationFolder, statuses: list[dict[str, 
     before, after = (metrics_from(checkpoints.record(r).metrics) for r in (0, checkpoints.rounds()[-1]))
     out.print(comparison_table(before, after, title="Held-out benchmark, by emotion"))
     out.print(_seed_table(outcomes))
-    low, high = spread(outcomes)
-    shares = np.array([outcome.gap_closed for outcome in outcomes])
-    out.print(
-        f"Share of the gap that private training closes: mean {shares.mean():.0%}, from {low:.0%} to {high:.0%}\n"
-    )
+    if shares := [outcome.gap_closed for outcome in outcomes if outcome.gap_closed is not None]:
+        out.print(
+            f"Share of the gap that private training closes: mean {fmean(shares):.0%},"
+            f" from {min(shares):.0%} to {max(shares):.0%}\n"
+        )
     out.print(_device_table(statuses))
     for what, path in (
         ("Report for an ethics board", folder.report),
@@ -94,7 +94,7 @@ def _seed_table(outcomes: list[Outcome]) -> Table:
             str(outcome.seed),
             "simulation" if outcome.simulated else "five processes",
             *(f"{scores.accuracy:.3f}" for scores in (outcome.before, outcome.private, outcome.without_noise)),
-            f"{outcome.gap_closed:.0%}",
+            "no gap" if outcome.gap_closed is None else f"{outcome.gap_closed:.0%}",
         )
     return table
 

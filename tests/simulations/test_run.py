@@ -8,7 +8,7 @@ import pytest
 from fl_server.settings import policy_settings
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sources import parse_spec
-from simulations.populations import Plan, populate, seen_in_pretraining
+from simulations.populations import Plan, Population, populate, seen_in_pretraining
 from simulations.run import Options, run_simulation
 
 FIELDS = {"data", "model", "initial_metrics", "metrics", "baselines", "claims", "cost", "versions", "seed"}
@@ -88,3 +88,11 @@ def test_without_noise_nothing_is_claimed(faces: Path, tmp_path: Path) -> None:
     result = run_simulation(options(f"ferplus:{faces}", unit="none"), tmp_path, lambda *_: None)
     assert {claim["status"] for claim in result["claims"]} == {"not_claimed"}
     assert {claim["epsilon"] for claim in result["claims"]} == {None}
+
+
+def test_nobody_who_trains_is_scored_on_whatever_the_seed() -> None:
+    scheme = scheme_by_name("basic-7")
+    for seed in range(3):
+        population = populate(parse_spec("synthetic"), scheme, Plan("2", 7, 1.0, 0.2, seed))
+        assert population.subject_disjoint is True
+        assert Population([population.held_out], population.held_out, "the same people").subject_disjoint is False
