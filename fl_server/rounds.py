@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from flwr.app import Error, Message, MessageType
 from flwr.serverapp import Grid
+from torch import Tensor
 
 from fl_server.aggregation import Checker, Expected, StreamingMean
 from fl_server.enrolment.registry import Device
@@ -23,6 +24,7 @@ from shared_models.errors import WireError
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.weights import weights_hash
 from shared_models.privacy.policy import Policy
+from shared_models.privacy.receipts import Receipt
 from shared_models.wire import Task, encode_task, shapes_of
 
 _POLL_SECONDS = 0.25
@@ -48,8 +50,22 @@ class Stopped(Exception):  # noqa: N818 - no error
 class RoundProtocol:
     """Speaks with devices over Flower's Grid, for one study and one policy."""
 
-    def __init__(self, study: str, policy: Policy, settings: RoundSettings, stop: threading.Event) -> None:
-        self._study, self._policy, self._settings, self._stop = study, policy, settings, stop
+    def __init__(
+        self,
+        study: str,
+        policy: Policy,
+        settings: RoundSettings,
+        receipt_for: Callable[[str], Receipt],
+        stop: threading.Event,
+    ) -> None:
+        """receipt_for: what the server has seen of a device's ledger, by pseudonym"""
+        self._study, self._policy, self._settings = study, policy, settings
+        self._receipt_for, self._stop = receipt_for, stop
+
+    @property
+    def quorum(self) -> int:
+        """The fewest devices that a round starts with, and the fewest updates that it counts with."""
+        return max(self._settings.min_devices, self._policy.min_survivors)
 
     def wait_for_devices(
         self, grid: Grid, eligible: Callable[[], dict[int, Device]], notice: Callable[[str], None]
@@ -62,10 +78,10 @@ class RoundProtocol:
         while True:
             known = eligible()
             online = {node: known[node] for node in grid.get_node_ids() if node in known}
-            if len(online) >= self._settings.min_devices:
+            if len(online) >= self.quorum:
                 return online
             text = (
-                f"Waiting for devices: a round needs {self._settings.min_devices}, {len(online)} are online,"
+                f"Waiting for devices: a round needs {self.quorum}, {len(online)} are online,"
                 f" {len(known)} are enrolled and have budget left"
             )
             if text != said:
@@ -98,7 +114,7 @@ class RoundProtocol:
                     log.warning("round %d: device %s rejected: %s", round_, expected.device, error.reason)
                     continue
                 mean.add(update.delta)
-                debits[expected.device] = update.debit.hash
+                debits[expected.device] = update.intent.hash
             self._pause()
         if open_tasks:
             rejected["no_answer"] += len(open_tasks)
@@ -121,7 +137,7 @@ class RoundProtocol:
         }
         messages = [
             Message(
-                content=encode_task(Task(self._study, round_, expected.nonce, model_hash, self._policy.hash, weights)),
+                content=encode_task(self._task(expected, weights)),
                 message_type=MessageType.TRAIN,
                 dst_node_id=node,
                 ttl=self._settings.deadline_seconds,
@@ -130,6 +146,17 @@ class RoundProtocol:
             for node, expected in expectations.items()
         ]
         return dict(zip(_pushed(grid.push_messages(messages)), expectations.values(), strict=True))
+
+    def _task(self, expected: Expected, weights: dict[str, Tensor]) -> Task:
+        return Task(
+            study=self._study,
+            round=expected.round,
+            nonce=expected.nonce,
+            model_hash=expected.model_hash,
+            policy_hash=self._policy.hash,
+            receipt=self._receipt_for(expected.device),
+            weights=weights,
+        )
 
     def _pause(self) -> None:
         if self._stop.wait(_POLL_SECONDS):

@@ -22,11 +22,12 @@ from shared_models.data.sources import parse_spec
 from shared_models.errors import LedgerError, RoundError
 from shared_models.evaluation.metrics import majority_baseline_of
 from shared_models.networks.registry import build_model
+from shared_models.privacy.accounting import without_amplification
 from shared_models.privacy.claims import Claim, claims_for
-from shared_models.privacy.ledger import GENESIS, Entry, RoundClosed, read_ledger
+from shared_models.privacy.events import RoundClosed
+from shared_models.privacy.ledger import GENESIS, Entry, read_ledger
 from shared_models.privacy.policy import Policy
-from shared_models.privacy.second_accountant import NAME as SECOND_ACCOUNTANT
-from shared_models.privacy.second_accountant import second_epsilon
+from shared_models.privacy.second_opinions import PLD, second_opinions
 
 _LIBRARIES = ("attune", "torch", "flwr", "dp-accounting", "cryptography", "opencv-python-headless")
 
@@ -103,7 +104,7 @@ def _study(settings: Settings, enrolled: int) -> dict[str, Any]:
 
 
 def _claim(claim: Claim, policy: Policy) -> dict[str, Any]:
-    return claim.model_dump() | {
+    return claim.model_dump(exclude={"epsilon_without_amplification"}) | {
         "overlap": 1,
         "contribution_cap": f"at most {policy.max_sequences} sequences a device, none sharing a frame with another",
         "covers_all_checkpoints": True,
@@ -131,12 +132,13 @@ def _mechanism(policy: Policy) -> dict[str, Any]:
 
 
 def _accounting(policy: Policy) -> dict[str, Any]:
+    spends = policy.spends_after(policy.participations)
     return {
         "accountant": "Gaussian differential privacy, closed form (Dong et al. 2019; Balle and Wang 2018)",
         "composition": "every step of every round that a device ever takes part in",
-        "second_accountant": SECOND_ACCOUNTANT,
-        "second_epsilon": second_epsilon(policy, policy.participations),
-        "epsilon_without_amplification": policy.epsilon_after(policy.participations),
+        "second_accountant": PLD,
+        "second_epsilon": second_opinions(spends, policy.delta)[PLD],
+        "epsilon_without_amplification": without_amplification(spends, policy.delta),
         "delta_reason": "far below one in the number of sequences that any device stores",
     }
 
