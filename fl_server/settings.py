@@ -43,7 +43,7 @@ class ServerSettings(_Section):
 class ModelSettings(_Section):
     """Which model is trained, and from which weights it starts."""
 
-    name: Literal["cnn-lstm"] = "cnn-lstm"
+    name: Literal["cnn-lstm", "cnn-gru", "mobilenet-lstm"] = "cnn-lstm"
     scheme: Literal["basic-7", "basic-8", "learner-4x4"] = "basic-7"
     trainable: Literal["classifier", "head", "head+affine", "all"] = "classifier"
     initial: str = "starter"

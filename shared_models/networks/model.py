@@ -45,7 +45,7 @@ class LstmStates(nn.Module):
 
 
 class GruStates(nn.Module):
-    """A unidirectional GRU that returns its hidden state after each frame."""
+    """A unidirectional GRU that returns its hidden state after each frame: three quarters of an LSTM's weights."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
