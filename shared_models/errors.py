@@ -19,6 +19,7 @@ AttuneError
 |- KeyStoreError      24   the key that opens the store is missing or wrong
 |- RoundError         25   a round could not be completed
 |- WireError          26   a message between server and device is malformed or does not fit
+|- LegalError         28   the study may not start: a legal question is unanswered or its answer forbids it
 """
 
 
@@ -107,3 +108,7 @@ class WireError(AttuneError):
     def __init__(self, reason: str, what: str) -> None:
         self.reason = reason
         super().__init__(what, fix="Bring both sides to the same version of Attune")
+
+
+class LegalError(AttuneError):
+    exit_code = 28
