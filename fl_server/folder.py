@@ -22,6 +22,7 @@ class FederationFolder:
         self.rounds = root / "rounds.jsonl"
         self.checkpoints = root / "checkpoints"
         self.report = root / "report.html"
+        self.audit = root / "audit.json"
         self.lock = root / "server.lock"
         self.log = root / "server.log"
 

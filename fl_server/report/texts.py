@@ -33,9 +33,20 @@ TRUST: dict[str, Any] = {
     "secure_sum": False,
     "collusion": "All other devices and the server together learn no more about a sequence than the claim allows.",
 }
-SOURCES = {"research simulation": "videos of rendered faces, as the operator declares by the purpose"}
+SOURCES = {
+    True: "videos of rendered faces, as the operator declares",
+    False: "the webcams of the people who take part, on their own computers",
+}
+AGREEMENT = {
+    True: "yes: the exact accountants lie within one hundredth of each other",
+    False: "no: an accountant differs by more than one hundredth; take the larger figure",
+}
+TUNING: dict[str, Any] = {
+    "data": "public or rendered data, before the study began",
+    "charged_epsilon": 0.0,
+    "statement": "public data only, so it cost the participants nothing",
+}
 DATA: dict[str, Any] = {
-    "synthetic": True,
     "leaves_device": [
         "The noised change of the trainable part, once a round.",
         "A signed ledger entry that repeats the policy's figures.",

@@ -133,7 +133,7 @@ def test_a_command_used_wrongly_leaves_with_2_and_makes_nothing(run, arguments, 
 
 
 def test_an_unknown_format_of_report_is_refused(fails, folder):
-    assert "There is no report format 'pdf'" in fails(2, "report", folder.root, "--format", "pdf")
+    assert "There is no report format 'docx'" in fails(2, "report", folder.root, "--format", "docx")
 
 
 def test_before_the_first_round_there_is_nothing_to_report(fails, folder):
