@@ -1,6 +1,7 @@
 # On a fresh machine `make demo` or `make test` alone sets up everything in .venv; a second call re-uses it.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH_INDEX ?=
+ENGINE ?= fast
 VENV := .venv
 READY := $(VENV)/.ready
 
@@ -16,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 demo: setup
-	$(VENV)/bin/python -m simulations.demo
+	$(VENV)/bin/python -m simulations.demo --engine $(ENGINE)
 
 test: setup
 	$(VENV)/bin/pytest -q

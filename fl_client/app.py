@@ -6,13 +6,23 @@ from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
 
 from fl_client.participant import Participant
-from shared_models.errors import AttuneError, BudgetError, ConsentError, StorageError, WireError
+from shared_models.errors import (
+    AttuneError,
+    BudgetError,
+    ClockError,
+    ConsentError,
+    LedgerError,
+    StorageError,
+    WireError,
+)
 
 REFUSED = 2
 """Flower's code for an error that a ClientApp raised."""
 _REASONS: dict[type[AttuneError], str] = {
     BudgetError: "budget",
+    ClockError: "clock",
     ConsentError: "consent",
+    LedgerError: "ledger",
     StorageError: "storage",
     WireError: "task",
 }

@@ -102,6 +102,7 @@ def run_daemon(
     """Capture and take part, in the foreground, until Ctrl-C."""
     from fl_client.capture.sources import open_source
     from fl_client.daemon import Daemon
+    from fl_client.journal import open_journal
     from fl_client.keys import open_vault
     from fl_client.labels import LabelScript
     from fl_client.store import Store
@@ -121,7 +122,9 @@ def run_daemon(
         open_source(camera, settings.capture.fps) as source,
         Store(place.store, vault) as store,
     ):
-        daemon = Daemon(place, settings, enrolment, Identity.load(place, vault), store)
+        identity = Identity.load(place, vault)
+        journal = open_journal(place, vault, enrolment, identity)
+        daemon = Daemon(place, settings, enrolment, identity, store, journal)
         for received in (signal.SIGINT, signal.SIGTERM):
             signal.signal(received, lambda *_: daemon.stop())
         out.print(f"Device {enrolment.pseudonym} is running. Ctrl-C stops it, `fl-client pause` pauses it.")
@@ -168,10 +171,10 @@ def withdraw(
     from fl_client.keys import open_vault
     from fl_client.leave import leave
 
-    load_enrolment(Home(home))
+    enrolment = load_enrolment(Home(home))
     if not yes and not typer.confirm("Leave the study and destroy everything stored here?", default=False):
         raise typer.Abort
-    leave(Home(home), open_vault(home, _ask))
+    leave(Home(home), open_vault(home), enrolment)
     out.print("You have left. What was stored here is destroyed, and this device can take part in nothing more.")
     out.print("What was sent before cannot be called back. The server is not told: tell whoever runs the study.")
 
@@ -204,6 +207,7 @@ def delete_data(
     """Delete sequences so that no copy of their files can be opened either."""
     from fl_client.keys import open_vault
     from fl_client.store import Store, erase_store
+    from shared_models.files import atomic_write
 
     if everything == bool(ids):
         raise UsageError("Say what to delete", fix="Name sequences, or give --all")
@@ -213,6 +217,7 @@ def delete_data(
     else:
         with Store(Home(home).store, vault) as store:
             store.delete(ids or [])
+    atomic_write(Home(home).erasures, b"")
     out.print("Deleted.")
 
 
@@ -221,11 +226,12 @@ def _facts(place: Home) -> dict[str, Any]:
 
     from fl_client.store import count_stored
     from shared_models.files import is_held
-    from shared_models.privacy.ledger import debits_of, read_ledger, spent_epsilon
+    from shared_models.privacy.events import spent_epsilon
+    from shared_models.privacy.ledger import intents_of, read_ledger
 
     enrolment = load_enrolment(place)
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.ledger_key))
-    debits = debits_of(read_ledger(place.ledger, key))
+    intents = intents_of(read_ledger(place.ledger, key))
     consent_now = ConsentBook(place.root).current()
     daemon = json.loads(place.status.read_bytes()) if place.status.exists() else {}
     policy = enrolment.policy
@@ -242,9 +248,9 @@ def _facts(place: Home) -> dict[str, Any]:
         "refused": daemon.get("refused", {}),
         "stored": count_stored(place.store),
         "max_sequences": policy.max_sequences,
-        "participations": len(debits),
+        "participations": len(intents),
         "participations_cap": policy.participations,
-        "epsilon": spent_epsilon(debits, policy.delta),
+        "epsilon": max(spent_epsilon(intents, one.unit, policy.delta) for one in policy.mechanisms),
         "epsilon_cap": policy.epsilon,
         "delta": policy.delta,
         "policy_hash": policy.hash,

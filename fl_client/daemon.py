@@ -12,6 +12,7 @@ from fl_client.capture.loop import CaptureCounts, CaptureLoop
 from fl_client.capture.sources import FrameSource
 from fl_client.consent import ConsentBook, Scope, State
 from fl_client.home import Enrolment, Home, Identity
+from fl_client.journal import Journal
 from fl_client.labels import LabelSource
 from fl_client.node import NodeLoop
 from fl_client.participant import Participant
@@ -21,7 +22,7 @@ from shared_models.data.faces import FaceFinder
 from shared_models.data.labels import scheme_by_name
 from shared_models.errors import CameraError
 from shared_models.files import atomic_write
-from shared_models.privacy.ledger import Ledger
+from shared_models.privacy.gradients import engine_by_name
 
 _STATUS_SECONDS = 1.0
 _STOP_SECONDS = 4.0  # a call to a server that hangs is left behind: all that counts is on the disk already
@@ -31,7 +32,15 @@ log = logging.getLogger(__name__)
 class Daemon:
     """One device at work. `status.json` says what it does; it holds no label, no frame and no key."""
 
-    def __init__(self, home: Home, settings: Settings, enrolment: Enrolment, identity: Identity, store: Store) -> None:
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        enrolment: Enrolment,
+        identity: Identity,
+        store: Store,
+        journal: Journal,
+    ) -> None:
         """Raises PolicyError where the study's policy is beyond this device's limits."""
         self._home, self._settings, self._enrolment = home, settings, enrolment
         self._store, self._consent = store, ConsentBook(home.root)
@@ -39,12 +48,13 @@ class Daemon:
         self._node_state, self._capture_state = "starting", "no camera"
         self._counts = CaptureCounts()
         self._failure: BaseException | None = None
-        ledger = Ledger(home.ledger, identity.ledger)
-        participant = Participant(enrolment, settings.limits, self._consent, store, ledger, home.outbox)
+        self._journal = journal
+        engine = engine_by_name(settings.training.engine)
+        participant = Participant(enrolment, settings.limits, self._consent, store, self._journal, engine)
         self._node = NodeLoop(
             enrolment,
             identity.node,
-            participant,
+            self._journal,
             client_app(participant),
             self._consent,
             settings.node,
@@ -69,6 +79,7 @@ class Daemon:
             thread.join(_STOP_SECONDS)
         if self._consent.current().state is State.WITHDRAWN:
             self._store.delete_all()
+            self._journal.withdrawn()
         self._node_state = "stopped"
         self._write_status()
         if self._failure is not None:

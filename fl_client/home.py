@@ -35,6 +35,7 @@ class Home:
         self.ledger = root / "ledger.jsonl"
         self.store = root / "store"
         self.outbox = root / "outbox"
+        self.erasures = root / "erased"
         self.status = root / "status.json"
         self.log = root / "client.log"
         self.lock = root / "running.lock"

@@ -38,6 +38,12 @@ class KeyVault(Protocol):
     def destroy(self, name: str) -> None:
         """Forget the key called `name` for good; needs no passphrase, and no such key."""
 
+    def note(self, name: str, text: str) -> None:
+        """Remember a short text, in place of an earlier one, where the vault lies outside the device's folder."""
+
+    def noted(self, name: str) -> str | None:
+        """The text that was last noted under `name`; None where there is none."""
+
 
 def open_vault(folder: Path, ask: AskPassphrase | None = None) -> KeyVault:
     """The vault of the device whose files lie in `folder`, which must exist; a new vault on first use.
@@ -78,14 +84,11 @@ class KeyringVault:
 
     def create(self, name: str) -> bytes:
         key = new_key()
-        try:
-            self._backend.set_password(_SERVICE, self._user(name), key.hex())
-        except KeyringError as error:
-            raise _unreachable(error) from error
+        self.note(name, key.hex())
         return key
 
     def key(self, name: str) -> bytes:
-        found = self._look_up(name)
+        found = self.noted(name)
         if found is None:
             raise KeyStoreError(
                 f"The key '{name}' is not in this system's key store",
@@ -95,13 +98,19 @@ class KeyringVault:
         return bytes.fromhex(found)
 
     def destroy(self, name: str) -> None:
-        if self._look_up(name) is not None:
+        if self.noted(name) is not None:
             try:
                 self._backend.delete_password(_SERVICE, self._user(name))
             except KeyringError as error:
                 raise _unreachable(error) from error
 
-    def _look_up(self, name: str) -> str | None:
+    def note(self, name: str, text: str) -> None:
+        try:
+            self._backend.set_password(_SERVICE, self._user(name), text)
+        except KeyringError as error:
+            raise _unreachable(error) from error
+
+    def noted(self, name: str) -> str | None:
         try:
             return self._backend.get_password(_SERVICE, self._user(name))
         except KeyringError as error:

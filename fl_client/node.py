@@ -12,7 +12,7 @@ from flwr.clientapp import ClientApp
 
 from fl_client.consent import ConsentBook, Scope
 from fl_client.home import Enrolment
-from fl_client.participant import Participant
+from fl_client.journal import Journal
 from fl_client.settings import NodeSettings
 from fl_client.transport import LineDownError, NodeConnection, connect
 from shared_models.errors import AttuneError, BudgetError, EnrolmentError, StorageError
@@ -29,14 +29,14 @@ class NodeLoop:
         self,
         enrolment: Enrolment,
         key: ec.EllipticCurvePrivateKey,
-        participant: Participant,
+        journal: Journal,
         app: ClientApp,
         consent: ConsentBook,
         settings: NodeSettings,
         stop: threading.Event,
         report: Callable[[str], None],
     ) -> None:
-        self._enrolment, self._key, self._participant = enrolment, key, participant
+        self._enrolment, self._key, self._journal = enrolment, key, journal
         self._app, self._consent, self._settings = app, consent, settings
         self._stop, self._report = stop, report
 
@@ -48,7 +48,7 @@ class NodeLoop:
                 self._stop.wait(_CONSENT_POLL_SECONDS)
                 continue
             try:
-                self._participant.require_budget()
+                self._journal.require_budget()
                 with connect(self._enrolment.fleet_address, self._enrolment.ca_pem.encode(), self._key) as connection:
                     self._serve(connection)
             except BudgetError as error:
@@ -64,7 +64,7 @@ class NodeLoop:
     def _serve(self, connection: NodeConnection) -> None:
         self._report("connected")
         while not self._stop.is_set() and self._may_train():
-            self._participant.require_budget()
+            self._journal.require_budget()
             try:
                 task = connection.pull()
             except LineDownError as error:
@@ -78,8 +78,8 @@ class NodeLoop:
             self._answer(connection, task)
 
     def _answer(self, connection: NodeConnection, task: Message) -> None:
-        """Trains, waits until the public reply time has passed, sends, and closes the debit."""
-        due = time.monotonic() + self._enrolment.policy.reply_seconds
+        """Trains, waits until the public reply time has passed, sends, and closes the intent."""
+        began = time.monotonic()
         context = Context(
             run_id=task.metadata.run_id,
             node_id=task.metadata.dst_node_id,
@@ -88,14 +88,19 @@ class NodeLoop:
             run_config={},
         )
         reply = self._app(message=task, context=context)
-        if self._stop.wait(max(0.0, due - time.monotonic())) or not self._may_train():
+        if self._stop.wait(self._until_due(began)) or not self._may_train():
             return  # nothing leaves early or against the student's word; what was debited stays debited
         self._push(connection, reply, task.metadata.ttl)
         if not reply.has_error():
             try:
-                self._participant.released(str(reply.content["update"]["nonce"]))
+                self._journal.released(str(reply.content["update"]["nonce"]))
             except StorageError as error:
                 log.warning("the update was sent, but the ledger could not say so: %s", error)
+
+    def _until_due(self, began: float) -> float:
+        """Seconds until the update may leave: a whole number of reply times after its task, however long it took."""
+        period, taken = self._enrolment.policy.reply_seconds, time.monotonic() - began
+        return -taken % period if taken > period > 0 else max(0.0, period - taken)
 
     def _push(self, connection: NodeConnection, reply: Message, ttl: float) -> None:
         """Sends the same bytes again where the line is down, for as long as the task may be answered (seconds)."""

@@ -82,6 +82,12 @@ class PassphraseVault:
         if file.keys.pop(name, None) is not None:
             atomic_write(self._path, file.model_dump_json().encode())
 
+    def note(self, name: str, text: str) -> None:
+        """Nothing: this vault lies beside what it would vouch for, and would be put back from a backup with it."""
+
+    def noted(self, name: str) -> str | None:
+        return None
+
     def _read(self) -> _KeyFile:
         try:
             return _KeyFile.model_validate_json(self._path.read_bytes())

@@ -2,12 +2,13 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared_models.errors import PolicyError, SettingsError
-from shared_models.privacy.policy import Policy, Positive
+from shared_models.privacy.mechanism import Positive, Unit
+from shared_models.privacy.policy import Policy
 
 
 class _Section(BaseModel):
@@ -17,21 +18,39 @@ class _Section(BaseModel):
 class Limits(_Section):
     """This device's own limits: it refuses a policy beyond them, whatever the server says."""
 
+    units: tuple[Unit, ...] = ("sequence",)
+    """The unit `participant` relies on the server to show nobody a single upload."""
     max_epsilon: Positive = 8.0
     max_delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
     max_participations: Annotated[int, Field(ge=1)] = 200
+    max_lifetime_steps: Annotated[int, Field(ge=1)] = 2000
+    min_rounds_between: Annotated[int, Field(ge=0)] = 0
+    min_noise_multiplier: Positive = 0.5
+    min_colluders: Annotated[int, Field(ge=0)] = 1
 
     def check(self, policy: Policy) -> None:
         """Raises PolicyError, naming the field, where `policy` asks for more than this device allows."""
-        if policy.unit != "sequence":
-            raise _refused("unit", f"it is '{policy.unit}', and this device trains only with noise for each sequence")
+        if policy.unit not in self.units:
+            raise _refused("unit", f"it is '{policy.unit}', and this device allows {', '.join(self.units)}")
         for field, value, limit in (
             ("epsilon", policy.epsilon, self.max_epsilon),
             ("delta", policy.delta, self.max_delta),
             ("participations", policy.participations, self.max_participations),
+            ("lifetime_steps", policy.lifetime_steps, self.max_lifetime_steps),
         ):
             if value > limit:
                 raise _refused(field, f"it is {value:g}, and this device allows at most {limit:g}")
+        floors: list[tuple[str, float, float]] = [
+            ("min_rounds_between", policy.min_rounds_between, self.min_rounds_between)
+        ]
+        if policy.unit == "participant":
+            floors.append(("colluders", policy.colluders, self.min_colluders))
+        for mechanism in policy.mechanisms:
+            field = "noise_multiplier" if mechanism.unit == "sequence" else "update_noise"
+            floors.append((field, mechanism.sigma, self.min_noise_multiplier))
+        for field, value, limit in floors:
+            if value < limit:
+                raise _refused(field, f"it is {value:g}, and this device asks for at least {limit:g}")
 
 
 class CaptureSettings(_Section):
@@ -49,8 +68,15 @@ class NodeSettings(_Section):
     retry_seconds: Positive = 10.0
 
 
+class TrainingSettings(_Section):
+    """How gradients are taken; every engine gives the same numbers, and the ledger names the one that was used."""
+
+    engine: Literal["fast", "opacus"] = "fast"
+
+
 class Settings(_Section):
     limits: Limits = Limits()
+    training: TrainingSettings = TrainingSettings()
     capture: CaptureSettings = CaptureSettings()
     node: NodeSettings = NodeSettings()
 

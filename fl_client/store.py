@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 from cryptography.exceptions import InvalidTag
 
+from fl_client.feature_shelf import FeatureShelf
 from fl_client.keys import KeyVault
 from fl_client.sealing import new_key, seal, unseal
 from fl_client.store_index import StoreIndex, StoreKey
@@ -23,6 +24,7 @@ from shared_models.errors import DataError, KeyStoreError
 from shared_models.files import atomic_write, storage_errors
 
 _CHECK = b"attune store check"
+_FEATURES = ".features"
 
 
 class Store:
@@ -92,6 +94,11 @@ class Store:
                 continue
             yield open_sequence(sequence_id, sealed, key)
 
+    @property
+    def shelf(self) -> FeatureShelf:
+        """Features of the stored sequences, sealed with their keys and deleted with them."""
+        return FeatureShelf(lambda name: self._path(name).with_suffix(_FEATURES), self._sequence_key)
+
     def __len__(self) -> int:
         with self._index.transaction():
             return self._index.totals()[0]
@@ -143,6 +150,10 @@ class Store:
         self._key = self._keys.create(_key_name(generation))
         self._current = StoreKey(generation, seal(self._key, b"", _CHECK))
         self._index.set_store_key(self._current)
+
+    def _sequence_key(self, sequence_id: str) -> bytes | None:
+        with self._index.transaction():
+            return self._sequence_keys().get(sequence_id)
 
     def _sequence_keys(self, without: Collection[str] = ()) -> dict[str, bytes]:
         key = self._store_key()
@@ -201,8 +212,9 @@ def _remove_orphans(index: StoreIndex, sessions: Path) -> None:
     known = set(index.wrapped_keys())
     with storage_errors(sessions):
         files = {file.name for file in sessions.iterdir()}
-        for name in files - known:
-            (sessions / name).unlink()
+        for name in files:
+            if name.removesuffix(_FEATURES) not in known:
+                (sessions / name).unlink()
     index.remove(known - files)
 
 

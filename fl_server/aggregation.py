@@ -10,7 +10,9 @@ from torch import Tensor
 
 from shared_models.errors import LedgerError, WireError
 from shared_models.networks.weights import weights_hash
-from shared_models.privacy.ledger import Debit, check_signature
+from shared_models.privacy.events import Intent
+from shared_models.privacy.gradients import ENGINES
+from shared_models.privacy.ledger import check_signature
 from shared_models.privacy.policy import Policy
 from shared_models.wire import Shapes, Update, decode_update
 
@@ -37,34 +39,31 @@ class Checker:
         self._norm_bound = policy.update_norm_bound(parameters)
 
     def check(self, record: RecordDict, expected: Expected) -> Update:
-        """Raises WireError with the reason schema, version, shape, not_finite, nonce, signature, debit or norm."""
+        """Raises WireError with the reason schema, version, shape, not_finite, nonce, signature, intent or norm."""
         update = decode_update(record, self._shapes)
         if update.nonce != expected.nonce:
             raise WireError("nonce", "The update answers another task")
         try:
-            check_signature(update.debit, expected.ledger_key)
+            check_signature(update.intent, expected.ledger_key)
         except LedgerError as error:
-            raise WireError("signature", "The debit was not signed by this device") from error
-        if update.debit.body != self._debit(update, expected):
-            raise WireError("debit", "The debit does not say what the policy and the task ask for")
+            raise WireError("signature", "The intent was not signed by this device") from error
+        if update.intent.body not in [self._intent(update, expected, engine) for engine in ENGINES]:
+            raise WireError("intent", "The intent does not say what the policy and the task ask for")
         if _norm(update.delta) > self._norm_bound:
             raise WireError("norm", "The update is larger than an honest one can be")
         return update
 
-    def _debit(self, update: Update, expected: Expected) -> Debit:
-        """The one debit that an honest device signs for this task."""
-        policy = self._policy
-        return Debit(
+    def _intent(self, update: Update, expected: Expected, engine: str) -> Intent:
+        """What an honest device that trains with `engine` signs for this task."""
+        return Intent(
             study=expected.study,
             device=expected.device,
             round=expected.round,
             nonce=expected.nonce,
             model_hash=expected.model_hash,
-            policy_hash=policy.hash,
-            sigma=policy.noise_multiplier,
-            clip_norm=policy.clip_norm,
-            steps=policy.steps,
-            engine=getattr(update.debit.body, "engine", ""),
+            policy_hash=self._policy.hash,
+            mechanisms=self._policy.mechanisms,
+            engine=engine,
             update_hash=weights_hash(update.delta),
         )
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.serverapp import Grid
 from pydantic import BaseModel, ConfigDict
 
@@ -16,13 +17,16 @@ from fl_server.enrolment.registry import Device
 from fl_server.folder import FederationFolder
 from fl_server.rounds import Outcome, RoundProtocol, Stopped
 from fl_server.settings import Settings
+from shared_models.canonical import canonical
 from shared_models.errors import LedgerError
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.files import append_line
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.weights import WeightsHeader, weights_hash
-from shared_models.privacy.ledger import GENESIS, Entry, Ledger, RoundClosed, RoundVoid
+from shared_models.privacy.events import RoundClosed, RoundVoid
+from shared_models.privacy.ledger import GENESIS, Entry, Ledger
 from shared_models.privacy.policy import Policy
+from shared_models.privacy.receipts import Receipt, sign_receipt
 
 log = logging.getLogger(__name__)
 
@@ -65,16 +69,17 @@ class Federation:
         settings: Settings,
         policy: Policy,
         ledger: Ledger,
+        key: Ed25519PrivateKey,
         benchmark: Benchmark,
         stop: threading.Event,
         announce: Callable[[RoundSummary], None],
         notice: Callable[[str], None],
     ) -> None:
         self._folder, self._settings, self._policy = folder, settings, policy
-        self._ledger, self._benchmark = ledger, benchmark
+        self._ledger, self._key, self._benchmark = ledger, key, benchmark
         self._stop, self._announce, self._notice = stop, announce, notice
         self._checkpoints = Checkpoints(folder.checkpoints)
-        self._protocol = RoundProtocol(settings.study.id, policy, settings.rounds, stop)
+        self._protocol = RoundProtocol(settings.study.id, policy, settings.rounds, self._receipt_for, stop)
 
     def begin(self, initial: Callable[[], tuple[EmotionModel, WeightsHeader]]) -> Checkpoint:
         """The last checkpoint, or that of round 0, made from `initial()`.
@@ -99,7 +104,7 @@ class Federation:
         model, checkpoint = self._checkpoints.load(self._checkpoints.rounds()[-1])
         try:
             while checkpoint.round < last_round:
-                online = self._protocol.wait_for_devices(grid, lambda: self._below_cap(eligible()), self._notice)
+                online = self._protocol.wait_for_devices(grid, lambda: self._may_take_part(eligible()), self._notice)
                 began = time.monotonic()
                 outcome = self._protocol.collect(grid, model, checkpoint.round + 1, self._protocol.sample(online))
                 closed = self._close(model, checkpoint, outcome)
@@ -114,16 +119,24 @@ class Federation:
 
     def participations(self) -> Counter[str]:
         """How often each device's update was used, by pseudonym."""
-        return Counter(
-            device
-            for entry in self._ledger.entries
-            if isinstance(entry.body, RoundClosed)
-            for device in entry.body.debits
-        )
+        return Counter(device for round_ in self._closed() for device in round_.debits)
+
+    def _closed(self) -> list[RoundClosed]:
+        return [entry.body for entry in self._ledger.entries if isinstance(entry.body, RoundClosed)]
+
+    def _receipt_for(self, device: str) -> Receipt:
+        """The last entry of the device's ledger that a round was closed with, also where that round is void."""
+        used = [round_.debits[device] for round_ in self._closed() if device in round_.debits]
+        return sign_receipt(self._key, self._settings.study.id, device, used[-1] if used else "")
 
     def _close(self, model: EmotionModel, before: Checkpoint, outcome: Outcome) -> Checkpoint | None:
-        """Steps, records and checkpoints; None where too few updates came."""
-        if outcome.mean.count < self._settings.rounds.min_devices:
+        """Steps, records and checkpoints; None where too few updates came.
+
+        What devices signed is kept also then: an auditor finds every debit that the server has seen.
+        """
+        for intent in outcome.intents.values():
+            append_line(self._folder.intents, canonical(intent.model_dump(mode="json")))
+        if outcome.mean.count < self._protocol.quorum:
             return None
         model.add(outcome.mean.result())
         round_ = before.round + 1
@@ -144,9 +157,17 @@ class Federation:
         metrics = self._benchmark.score(model).to_dict()
         return self._checkpoints.save(round_, model, header, metrics, self._ledger.head)
 
-    def _below_cap(self, devices: dict[int, Device]) -> dict[int, Device]:
-        spent = self.participations()
-        return {n: d for n, d in devices.items() if spent[d.pseudonym] < self._policy.participations}
+    def _may_take_part(self, devices: dict[int, Device]) -> dict[int, Device]:
+        """Those with budget left, whose last round is as far back as the policy asks for."""
+        spent, policy = self.participations(), self._policy
+        latest = {device: round_.round for round_ in self._closed() for device in round_.debits}
+        next_round = self._checkpoints.rounds()[-1] + 1
+        return {
+            node: device
+            for node, device in devices.items()
+            if spent[device.pseudonym] < policy.lifetime_rounds
+            and next_round - latest.get(device.pseudonym, -policy.min_rounds_between) >= policy.min_rounds_between
+        }
 
     def _rounds_in_ledger(self) -> set[int]:
         """Rounds that the ledger has as closed and not as void afterwards."""
@@ -173,7 +194,7 @@ class Federation:
             state=state,
             online=online,
             asked=outcome.asked if outcome else 0,
-            accepted=len(outcome.debits) if outcome else 0,
+            accepted=len(outcome.intents) if outcome else 0,
             rejected=outcome.rejected if outcome else {},
             **{name: checkpoint.metrics[name] for name in ("accuracy", "uar", "macro_f1")},
             epsilon=self._policy.epsilon_after(most) if most else 0.0,

@@ -19,6 +19,8 @@ class FederationFolder:
         self.enrolment = root / "enrolment.db"
         self.transport = root / "transport.db"
         self.ledger = root / "ledger.jsonl"
+        self.intents = root / "intents.jsonl"
+        self.device_ledgers = root / "device-ledgers"
         self.rounds = root / "rounds.jsonl"
         self.checkpoints = root / "checkpoints"
         self.report = root / "report.html"

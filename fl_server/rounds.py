@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from flwr.app import Error, Message, MessageType
 from flwr.serverapp import Grid
+from torch import Tensor
 
 from fl_server.aggregation import Checker, Expected, StreamingMean
 from fl_server.enrolment.registry import Device
@@ -22,7 +23,9 @@ from fl_server.settings import RoundSettings
 from shared_models.errors import WireError
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.weights import weights_hash
+from shared_models.privacy.ledger import Entry
 from shared_models.privacy.policy import Policy
+from shared_models.privacy.receipts import Receipt
 from shared_models.wire import Task, encode_task, shapes_of
 
 _POLL_SECONDS = 0.25
@@ -33,12 +36,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a round's tasks. `debits` maps pseudonyms to the hash of the ledger entry behind their update."""
+    """What came of a round's tasks. `intents` maps pseudonyms to the ledger entry behind their update."""
 
     asked: int
-    debits: dict[str, str]
+    intents: dict[str, Entry]
     rejected: dict[str, int]
     mean: StreamingMean
+
+    @property
+    def debits(self) -> dict[str, str]:
+        """The hash of each of these entries: what the server's ledger names."""
+        return {device: intent.hash for device, intent in self.intents.items()}
 
 
 class Stopped(Exception):  # noqa: N818 - no error
@@ -48,8 +56,22 @@ class Stopped(Exception):  # noqa: N818 - no error
 class RoundProtocol:
     """Speaks with devices over Flower's Grid, for one study and one policy."""
 
-    def __init__(self, study: str, policy: Policy, settings: RoundSettings, stop: threading.Event) -> None:
-        self._study, self._policy, self._settings, self._stop = study, policy, settings, stop
+    def __init__(
+        self,
+        study: str,
+        policy: Policy,
+        settings: RoundSettings,
+        receipt_for: Callable[[str], Receipt],
+        stop: threading.Event,
+    ) -> None:
+        """receipt_for: what the server has seen of a device's ledger, by pseudonym"""
+        self._study, self._policy, self._settings = study, policy, settings
+        self._receipt_for, self._stop = receipt_for, stop
+
+    @property
+    def quorum(self) -> int:
+        """The fewest devices that a round starts with, and the fewest updates that it counts with."""
+        return max(self._settings.min_devices, self._policy.min_survivors)
 
     def wait_for_devices(
         self, grid: Grid, eligible: Callable[[], dict[int, Device]], notice: Callable[[str], None]
@@ -62,10 +84,10 @@ class RoundProtocol:
         while True:
             known = eligible()
             online = {node: known[node] for node in grid.get_node_ids() if node in known}
-            if len(online) >= self._settings.min_devices:
+            if len(online) >= self.quorum:
                 return online
             text = (
-                f"Waiting for devices: a round needs {self._settings.min_devices}, {len(online)} are online,"
+                f"Waiting for devices: a round needs {self.quorum}, {len(online)} are online,"
                 f" {len(known)} are enrolled and have budget left"
             )
             if text != said:
@@ -84,7 +106,7 @@ class RoundProtocol:
         shapes = shapes_of(model.trainable(self._policy.trainable))
         checker, mean = Checker(self._policy, shapes), StreamingMean(shapes)
         open_tasks = self._send(grid, model, round_, devices)
-        asked, debits, rejected = len(open_tasks), {}, Counter[str]()
+        asked, intents, rejected = len(open_tasks), dict[str, Entry](), Counter[str]()
         deadline = time.monotonic() + self._settings.deadline_seconds
         while open_tasks and time.monotonic() < deadline:
             for reply in grid.pull_messages(list(open_tasks)):
@@ -98,11 +120,11 @@ class RoundProtocol:
                     log.warning("round %d: device %s rejected: %s", round_, expected.device, error.reason)
                     continue
                 mean.add(update.delta)
-                debits[expected.device] = update.debit.hash
+                intents[expected.device] = update.intent
             self._pause()
         if open_tasks:
             rejected["no_answer"] += len(open_tasks)
-        return Outcome(asked, debits, dict(rejected), mean)
+        return Outcome(asked, intents, dict(rejected), mean)
 
     def _send(self, grid: Grid, model: EmotionModel, round_: int, devices: dict[int, Device]) -> dict[str, Expected]:
         """Pushes one task a device; what is expected back, by message id."""
@@ -121,7 +143,7 @@ class RoundProtocol:
         }
         messages = [
             Message(
-                content=encode_task(Task(self._study, round_, expected.nonce, model_hash, self._policy.hash, weights)),
+                content=encode_task(self._task(expected, weights)),
                 message_type=MessageType.TRAIN,
                 dst_node_id=node,
                 ttl=self._settings.deadline_seconds,
@@ -130,6 +152,17 @@ class RoundProtocol:
             for node, expected in expectations.items()
         ]
         return dict(zip(_pushed(grid.push_messages(messages)), expectations.values(), strict=True))
+
+    def _task(self, expected: Expected, weights: dict[str, Tensor]) -> Task:
+        return Task(
+            study=self._study,
+            round=expected.round,
+            nonce=expected.nonce,
+            model_hash=expected.model_hash,
+            policy_hash=self._policy.hash,
+            receipt=self._receipt_for(expected.device),
+            weights=weights,
+        )
 
     def _pause(self) -> None:
         if self._stop.wait(_POLL_SECONDS):

@@ -56,7 +56,9 @@ class Server:
         scheme = scheme_by_name(settings.model.scheme)
         benchmark = Benchmark(load_benchmark(parse_spec(settings.benchmark.data), scheme), settings.model.trainable)
         ledger = Ledger(folder.ledger, self._key)
-        self._federation = Federation(folder, settings, self._policy, ledger, benchmark, self._stop, announce, notice)
+        self._federation = Federation(
+            folder, settings, self._policy, ledger, self._key, benchmark, self._stop, announce, notice
+        )
         self._federation.begin(self._initial)
         if settings.study.is_synthetic_simulation:
             notice("This federation runs as a research simulation with synthetic data: no legal question is asked")

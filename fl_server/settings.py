@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fl_server.legal.answers import Answers
 from shared_models.errors import SettingsError, UsageError
-from shared_models.privacy.policy import Count, Policy, Positive, calibrated
+from shared_models.privacy.mechanism import Count, Positive, Rate, Unit
+from shared_models.privacy.policy import Policy
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -42,7 +43,7 @@ class ServerSettings(_Section):
 class ModelSettings(_Section):
     """Which model is trained, and from which weights it starts."""
 
-    name: Literal["cnn-lstm"] = "cnn-lstm"
+    name: Literal["cnn-lstm", "cnn-gru", "mobilenet-lstm"] = "cnn-lstm"
     scheme: Literal["basic-7", "basic-8", "learner-4x4"] = "basic-7"
     trainable: Literal["classifier", "head", "head+affine", "all"] = "classifier"
     initial: str = "starter"
@@ -51,11 +52,22 @@ class ModelSettings(_Section):
 class PolicySettings(_Section):
     """What the noise is calibrated from. See the privacy policy for what each number means."""
 
+    unit: Unit = "sequence"
     epsilon: Positive = 8.0
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
     participations: Count = 6
     steps: Count = 4
+    lifetime_steps: Count | None = None
+    min_rounds_between: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     clip_norm: Positive = 0.5
+    noise_multiplier: Positive | None = None
+    q: Rate = 1.0
+    views: Annotated[int, Field(ge=1, le=64)] = 1
+    update_clip: Positive | None = None
+    update_noise: Positive | None = None
+    min_survivors: Count = 2
+    colluders: Annotated[int, Field(ge=0)] = 1
+    stack_units: bool = False
     denominator: Count = 40
     max_sequences: Count = 60
     learning_rate: Positive = 2.0
@@ -89,6 +101,8 @@ class Settings(_Section):
 
     def privacy_policy(self) -> Policy:
         """The policy in force: these settings with the noise that their cap asks for."""
+        from shared_models.privacy.calibration import calibrated  # brings Opacus, which most commands do without
+
         return calibrated(
             **self.policy.model_dump(),
             model=self.model.name,

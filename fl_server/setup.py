@@ -41,7 +41,9 @@ def create_federation(root: Path, overrides: dict[str, dict[str, object]]) -> Se
     folder.create()
     create_identity(folder, settings.study.id, settings.server.host)
     Registry(folder.enrolment)
-    atomic_write(folder.settings, tomli_w.dumps(settings.model_dump(), multiline_strings=True).encode())
+    atomic_write(
+        folder.settings, tomli_w.dumps(settings.model_dump(exclude_none=True), multiline_strings=True).encode()
+    )
     return settings
 
 

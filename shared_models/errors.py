@@ -20,6 +20,7 @@ AttuneError
 |- RoundError         25   a round could not be completed
 |- WireError          26   a message between server and device is malformed or does not fit
 |- LegalError         28   the study may not start: a legal question is unanswered or its answer forbids it
+|- VerificationError  29   a bundle of evidence does not verify
 """
 
 
@@ -112,3 +113,7 @@ class WireError(AttuneError):
 
 class LegalError(AttuneError):
     exit_code = 28
+
+
+class VerificationError(AttuneError):
+    exit_code = 29

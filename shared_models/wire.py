@@ -17,11 +17,22 @@ from torch import Tensor
 from shared_models.errors import LedgerError, WireError
 from shared_models.networks.weights import weights_hash
 from shared_models.privacy.ledger import Entry, parse_entry
+from shared_models.privacy.receipts import Receipt
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 _MAX_TEXT = 4096
 _VECTOR = "values"
 _NONCE = re.compile("[0-9a-f]{32}")  # it becomes a file name on the device
+
+_TASK_FIELDS = {
+    "study": str,
+    "round": int,
+    "nonce": str,
+    "model_hash": str,
+    "policy_hash": str,
+    "receipt_entry": str,
+    "receipt_signature": str,
+}
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -35,15 +46,16 @@ class Task:
     nonce: str
     model_hash: str
     policy_hash: str
+    receipt: Receipt
     weights: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Update:
-    """What a device answers: the noised change of the trainable part, and the signed debit behind it."""
+    """What a device answers: the noised change of the trainable part, and the signed ledger entry behind it."""
 
     nonce: str
-    debit: Entry
+    intent: Entry
     delta: dict[str, Tensor]
 
 
@@ -55,6 +67,8 @@ def encode_task(task: Task) -> RecordDict:
         "nonce": task.nonce,
         "model_hash": task.model_hash,
         "policy_hash": task.policy_hash,
+        "receipt_entry": task.receipt.entry,
+        "receipt_signature": task.receipt.signature,
     }
     return RecordDict({"task": ConfigRecord(fields), "weights": _encode_weights(task.weights)})
 
@@ -62,27 +76,28 @@ def encode_task(task: Task) -> RecordDict:
 def decode_task(record: RecordDict, shapes: Shapes) -> Task:
     """Raises WireError where a field is missing, unknown or of the wrong type, a weight does not have the shape
     that the installed model has, is not finite, or the weights do not have the hash that the task names."""
-    fields = _fields(record, "task", ("weights",), study=str, round=int, nonce=str, model_hash=str, policy_hash=str)
+    fields = _fields(record, "task", ("weights",), **_TASK_FIELDS)
+    receipt = Receipt(fields.pop("receipt_entry"), fields.pop("receipt_signature"))
     weights = _decode_weights(record["weights"], shapes)
     if weights_hash(weights) != fields["model_hash"]:
         raise WireError("model", "The weights are not those that the task names")
-    return Task(weights=weights, **fields)
+    return Task(receipt=receipt, weights=weights, **fields)
 
 
 def encode_update(update: Update) -> RecordDict:
-    fields = {"version": WIRE_VERSION, "nonce": update.nonce, "debit": update.debit.model_dump_json()}
+    fields = {"version": WIRE_VERSION, "nonce": update.nonce, "intent": update.intent.model_dump_json()}
     return RecordDict({"update": ConfigRecord(fields), "delta": _encode_weights(update.delta)})
 
 
 def decode_update(record: RecordDict, shapes: Shapes) -> Update:
     """Raises WireError where a field is missing, unknown or of the wrong type, or a change does not have the shape
     of the trainable part or is not finite."""
-    fields = _fields(record, "update", ("delta",), nonce=str, debit=str)
+    fields = _fields(record, "update", ("delta",), nonce=str, intent=str)
     try:
-        debit = parse_entry(fields["debit"])
+        intent = parse_entry(fields["intent"])
     except LedgerError as error:
-        raise WireError("schema", "The debit cannot be read") from error
-    return Update(nonce=fields["nonce"], debit=debit, delta=_decode_weights(record["delta"], shapes))
+        raise WireError("schema", "The intent cannot be read") from error
+    return Update(nonce=fields["nonce"], intent=intent, delta=_decode_weights(record["delta"], shapes))
 
 
 def shapes_of(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

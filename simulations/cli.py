@@ -18,7 +18,13 @@ app.add_typer(bench_app, name="bench")
 
 class Unit(StrEnum):
     SEQUENCE = "sequence"
+    PARTICIPANT = "participant"
     NONE = "none"
+
+
+class Gradients(StrEnum):
+    FAST = "fast"
+    OPACUS = "opacus"
 
 
 class Engine(StrEnum):
@@ -39,13 +45,14 @@ def run_(
     holdout: Annotated[float, typer.Option(help="Share of people to score on, where there are people.")] = 0.2,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds, and each client's lifetime participations.")] = 6,
     unit: Annotated[Unit, typer.Option(help="What the noise protects; none trains without noise.")] = Unit.SEQUENCE,
-    epsilon: Annotated[float, typer.Option(help="Lifetime epsilon of each sequence.")] = 8.0,
-    delta: Annotated[float, typer.Option(help="Lifetime delta of each sequence.")] = 1e-5,
+    epsilon: Annotated[float, typer.Option(help="Lifetime epsilon of each protected unit.")] = 8.0,
+    delta: Annotated[float, typer.Option(help="Lifetime delta of each protected unit.")] = 1e-5,
     trainable: Annotated[str, typer.Option(help="classifier, head, head+affine or all.")] = "classifier",
     init: Annotated[str, typer.Option(help="starter, random or a weights file.")] = "starter",
     entry: Annotated[
         list[str] | None, typer.Option("--set", help="A policy setting, such as clip_norm=0.3; see docs/settings.md.")
     ] = None,
+    gradients: Annotated[Gradients, typer.Option(help="Engine of per-sequence gradients.")] = Gradients.FAST,
     no_baseline: Annotated[bool, typer.Option("--no-baseline", help="Leave out the run without noise.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of population, sampling and simulated noise.")] = 0,
     engine: Annotated[Engine, typer.Option(help="local: in this process.")] = Engine.LOCAL,
@@ -63,7 +70,14 @@ def run_(
         cohort=cohort,
         rounds=rounds,
         unit=unit.value,
-        policy=policy_settings(entry or [], epsilon=epsilon, delta=delta, max_sequences=per_client),
+        gradients=gradients.value,
+        policy=policy_settings(
+            entry or [],
+            unit=Unit.SEQUENCE if unit is Unit.NONE else unit,
+            epsilon=epsilon,
+            delta=delta,
+            max_sequences=per_client,
+        ),
         model="cnn-lstm",
         trainable=trainable,
         initial=init,

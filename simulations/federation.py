@@ -18,6 +18,7 @@ from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.metrics import Metrics
 from shared_models.networks.features import FeatureCache
 from shared_models.networks.model import EmotionModel
+from shared_models.privacy.gradients import GradientEngine
 from shared_models.privacy.noise import NoiseSource
 from shared_models.privacy.policy import Policy
 from shared_models.wire import shapes_of
@@ -42,13 +43,15 @@ class SimulatedClient:
         self._number, self._data = number, data
         self._features = FeatureCache()
 
-    def update(self, model: EmotionModel, policy: Policy, seed: int, round_: int) -> dict[str, torch.Tensor]:
+    def update(
+        self, model: EmotionModel, policy: Policy, engine: GradientEngine, seed: int, round_: int
+    ) -> dict[str, torch.Tensor]:
         """The noised change that this client would send in `round_`; `model` is left as it was."""
         data = self._data.take(np.arange(min(len(self._data), policy.max_sequences)))
         frames = ((str(row), sequence) for row, sequence in enumerate(data.frames))
-        inputs = self._features.inputs(model, policy.trainable, frames)
+        inputs = self._features.inputs(model, policy.trainable, frames, policy.views)
         noise = NoiseSource.from_seed(seed, round_, self._number)
-        return local_update(copy.deepcopy(model), policy, inputs, torch.from_numpy(data.targets), noise)
+        return local_update(copy.deepcopy(model), policy, inputs, torch.from_numpy(data.targets), noise, engine)
 
 
 def simulate(
@@ -59,24 +62,28 @@ def simulate(
     cohort: int,
     benchmark: Benchmark,
     seed: int,
+    engine: GradientEngine,
     progress: Progress = lambda done, total: None,
 ) -> Simulated:
     """`rounds` rounds of `cohort` clients each, from a copy of `model`. The same arguments give the same result.
 
-    A client that has reached the policy's lifetime participations takes part in no further round.
+    A client that has reached the policy's lifetime caps, or whose last round is too recent, takes no part; a round
+    with fewer clients than the policy's survivors does not count.
     """
     model = copy.deepcopy(model)
     before = benchmark.score(model)
     devices = [SimulatedClient(number, data) for number, data in enumerate(clients)]
-    spent = np.zeros(len(devices), dtype=int)
+    spent, rested = np.zeros(len(devices), dtype=int), np.zeros(len(devices), dtype=int)
     rng = np.random.default_rng(seed)
     for round_ in range(1, rounds + 1):
-        eligible = np.flatnonzero(spent < policy.participations)
+        eligible = np.flatnonzero((spent < policy.lifetime_rounds) & (rested <= round_))
         chosen = np.sort(rng.permutation(eligible)[:cohort])
         mean = StreamingMean(shapes_of(model.trainable(policy.trainable)))
         for number in chosen:
-            mean.add(devices[number].update(model, policy, seed, round_))
+            mean.add(devices[number].update(model, policy, engine, seed, round_))
         spent[chosen] += 1
-        model.add(mean.result())
+        rested[chosen] = round_ + policy.min_rounds_between
+        if mean.count >= policy.min_survivors:
+            model.add(mean.result())
         progress(round_, rounds)
     return Simulated(model, before, benchmark.score(model), int(spent.max(initial=0)))

@@ -11,8 +11,10 @@ from shared_models.data.sources import parse_spec
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.metrics import majority_baseline
 from shared_models.networks.starter import initial_model
+from shared_models.privacy.calibration import calibrated
 from shared_models.privacy.claims import claims_for
-from shared_models.privacy.policy import Policy, calibrated
+from shared_models.privacy.gradients import engine_by_name
+from shared_models.privacy.policy import Policy
 from shared_models.resources import use_one_core
 from simulations.federation import Simulated, simulate
 from simulations.populations import Plan, Population, populate, scheme_of, seen_in_pretraining
@@ -31,6 +33,7 @@ class Options:
     cohort: int | None
     rounds: int
     unit: str
+    gradients: str
     policy: PolicySettings
     model: str
     trainable: str
@@ -60,16 +63,17 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
             options.cohort or len(population.clients),
             benchmark,
             options.plan.seed,
+            engine_by_name(options.gradients),
             lambda done, total: progress(stage, done, total),
         )
 
-    private = follow("private" if policy.unit == "sequence" else "non-private", policy)
+    private = follow("non-private" if policy.unit == "none" else "private", policy)
     baselines: dict[str, Any] = {
         "majority": majority_baseline(population.held_out.labels, scheme.classes),
         "non_private": None,
     }
     if options.baseline and policy.unit != "none":
-        reference = follow("non-private", without_noise(policy)).after.to_dict()
+        reference = follow("non-private", policy.without_noise()).after.to_dict()
         baselines["non_private"] = {name: reference[name] for name in SUMMARY}
     trained = model.trainable(options.trainable)
     result = {
@@ -81,7 +85,13 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
         "metrics": private.after.to_dict(),
         "baselines": baselines,
         "claims": claim_rows(
-            claims_for(policy, private.participations, simulated=True, broken=_broken(population, seen))
+            claims_for(
+                policy,
+                private.participations,
+                simulated=True,
+                broken=_broken(population, seen),
+                enrolled=len(population.clients),
+            )
         ),
         "cost": watch.cost(4 * sum(parameter.numel() for parameter in trained.values())),
         "versions": versions(),
@@ -92,15 +102,10 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
     return result
 
 
-def without_noise(policy: Policy) -> Policy:
-    """The same training without noise, which promises nothing: what privacy costs is the difference."""
-    return policy.model_copy(update={"unit": "none", "noise_multiplier": 0.0})
-
-
 def _policy(options: Options, scheme: str) -> Policy:
     settings = options.policy.model_copy(update={"participations": options.rounds, "reply_seconds": 0.0})
     policy = calibrated(**settings.model_dump(), model=options.model, scheme=scheme, trainable=options.trainable)
-    return policy if options.unit == "sequence" else without_noise(policy)
+    return policy.without_noise() if options.unit == "none" else policy
 
 
 def _federation(options: Options, population: Population, policy: Policy) -> dict[str, Any]:

@@ -28,12 +28,13 @@ from shared_models.files import atomic_write
 from shared_models.networks.features import FeatureCache
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.starter import initial_model
+from shared_models.privacy.calibration import calibrated
+from shared_models.privacy.gradients import ENGINES, engine_by_name
 from shared_models.privacy.noise import NoiseSource
-from shared_models.privacy.policy import Policy, calibrated
+from shared_models.privacy.policy import Policy
 from shared_models.resources import use_one_core
 from shared_models.wire import shapes_of
 from simulations.populations import Plan, populate
-from simulations.run import without_noise
 
 COLUMNS = (
     "data", "model", "scheme", "trainable", "clients", "sequences", "rounds", "steps", "delta", "epsilon", "seed",
@@ -49,6 +50,7 @@ class UtilityGrid:
 
     def __init__(self, people: int, sequences: int, rounds: int) -> None:
         self._sequences, self._rounds = sequences, rounds
+        self._engine = engine_by_name(ENGINES[0])
         scheme = scheme_by_name(_SCHEME)
         self._model, _, _ = initial_model("starter", _MODEL, _SCHEME, INPUT_SHAPE)
         plan = Plan(clients=str(people), per_client=sequences, alpha=1.0, holdout=0.0, seed=0)
@@ -63,7 +65,7 @@ class UtilityGrid:
         chosen = np.random.default_rng(seed).permutation(len(self._clients))[:clients]
         policy = self._policy(epsilon)
         private = self._benchmark.score(self._train([self._clients[i] for i in chosen], policy, seed))
-        reference = self._benchmark.score(self._train([self._clients[i] for i in chosen], without_noise(policy), seed))
+        reference = self._benchmark.score(self._train([self._clients[i] for i in chosen], policy.without_noise(), seed))
         values = (
             "synthetic", _MODEL, _SCHEME, _PART, clients, self._sequences, self._rounds, policy.steps, policy.delta,
             f"{epsilon:g}", seed, f"{private.uar:.4f}", f"{private.accuracy:.4f}", f"{self._before.uar:.4f}",
@@ -73,7 +75,7 @@ class UtilityGrid:
 
     def _features(self, frames: np.ndarray, targets: np.ndarray) -> Features:
         named = ((str(row), sequence) for row, sequence in enumerate(frames))
-        return FeatureCache().inputs(self._model, _PART, named), torch.from_numpy(targets)
+        return FeatureCache().inputs(self._model, _PART, named, 1), torch.from_numpy(targets)
 
     def _policy(self, epsilon: float) -> Policy:
         settings = PolicySettings(
@@ -87,7 +89,7 @@ class UtilityGrid:
             mean = StreamingMean(shapes_of(model.trainable(_PART)))
             for number, (inputs, targets) in enumerate(clients):
                 noise = NoiseSource.from_seed(seed, round_, number)
-                mean.add(local_update(copy.deepcopy(model), policy, inputs, targets, noise))
+                mean.add(local_update(copy.deepcopy(model), policy, inputs, targets, noise, self._engine))
             model.add(mean.result())
         return model
 

@@ -3,8 +3,6 @@
 import datetime as dt
 import importlib.metadata
 import json
-from collections import Counter
-from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +17,7 @@ from fl_server.report.alerts import alerts
 from fl_server.report.bands import band
 from fl_server.report.document import Report
 from fl_server.report.intervals import intervals
+from fl_server.report.ledger_figures import claim_spends, ledger_figures
 from fl_server.report.provenance import PROVENANCE
 from fl_server.report.record import Record, read_record
 from fl_server.report.signing import signed
@@ -30,20 +29,15 @@ from shared_models.data.sources import parse_spec
 from shared_models.errors import DataError, RoundError
 from shared_models.evaluation.metrics import majority_baseline_of
 from shared_models.networks.registry import build_model
-from shared_models.privacy.accounting import delta_at
 from shared_models.privacy.claims import Claim, claims_for
 from shared_models.privacy.policy import Policy
-from shared_models.privacy.second_accountant import NAME as SECOND_ACCOUNTANT
-from shared_models.privacy.second_accountant import second_epsilon
+from shared_models.privacy.second_opinions import disagreement, second_opinions
 
-_LIBRARIES = ("attune", "torch", "flwr", "dp-accounting", "cryptography", "opencv-python-headless")
-_AGREEMENT = 0.01
+_LIBRARIES = ("attune", "torch", "flwr", "opacus", "dp-accounting", "cryptography", "opencv-python-headless")
 
 
-def build_report(folder: FederationFolder, *, simulated: bool = False, supersedes: str | None = None) -> Report:
+def build_report(folder: FederationFolder, supersedes: str | None = None) -> Report:
     """The report on all rounds so far: final and signed where the ledger holds and nothing stands in the way.
-
-    simulated: whether the noise was drawn in a simulation, so that no device enforced it
 
     Raises RoundError where no round has a checkpoint yet, SettingsError where there is no federation in `folder`,
     DataError where its `audit.json` cannot be read.
@@ -54,13 +48,20 @@ def build_report(folder: FederationFolder, *, simulated: bool = False, supersede
     if not rounds:
         raise RoundError("There is nothing to report yet", fix=f"Run `fl-server start {folder.root}` first")
     first, last = checkpoints.record(rounds[0]), checkpoints.record(rounds[-1])
-    record = read_record(folder, last)
-    said = alerts(record, policy, settings.study)
-    broken = None if record.holds else "the server's ledger does not verify"
-    claims = claims_for(policy, policy.participations, simulated=simulated, broken=broken)
+    record = read_record(folder, settings.study.id, policy, last)
+    said = alerts(record, settings.study)
+    broken = f"the ledger does not verify: {record.failed.detail}" if record.failed else None
+    devices = Registry(folder.enrolment).devices()
+    claims = claims_for(
+        policy,
+        policy.participations,
+        simulated=record.evidence.simulated,
+        broken=broken,
+        enrolled=max(1, len(devices)),
+    )
     fields = {
         "report": _about(first, last, said, supersedes),
-        "study": _study(settings, len(Registry(folder.enrolment).devices())),
+        "study": _study(settings, len(devices)),
         "claims": [_claim(claim, policy) for claim in claims],
         "mechanism": _mechanism(policy),
         "accounting": _accounting(policy, claims[0]),
@@ -74,7 +75,7 @@ def build_report(folder: FederationFolder, *, simulated: bool = False, supersede
             "synthetic": settings.study.synthetic,
             "source": texts.SOURCES[settings.study.synthetic],
         },
-        "consent": _consent(settings, len(record.participations)),
+        "consent": _consent(settings, record),
         "utility_bias": _utility(settings, first, last),
         "audit": _audit(folder),
         "legal": _legal(settings),
@@ -132,8 +133,8 @@ def _study(settings: Settings, enrolled: int) -> dict[str, Any]:
 
 def _claim(claim: Claim, policy: Policy) -> dict[str, Any]:
     drawn: dict[str, Any] = {"advantage": None, "curve": [], "trade_off": []}
-    if claim.epsilon is not None and claim.mu is not None:
-        profile = partial(delta_at, claim.mu)
+    if claim.epsilon is not None:
+        profile = curves.profile(claim_spends(policy, claim.unit, claim.observer == "server"))
         drawn = {
             "advantage": curves.advantage(profile),
             "curve": curves.curve(profile, claim.epsilon),
@@ -154,21 +155,22 @@ def _mechanism(policy: Policy) -> dict[str, Any]:
     model = build_model(policy.model, len(scheme_by_name(policy.scheme).classes))
     trained = sum(parameter.numel() for parameter in model.trainable(policy.trainable).values())
     return {
-        "name": "DP-SGD on each device, one gradient for each sequence (Abadi et al. 2016)",
+        "name": texts.METHODS[policy.unit],
         "trainable_part": policy.trainable,
         "trained_parameters": trained,
         "noise": [
             {
-                "unit": "sequence",
-                "noise_multiplier": policy.noise_multiplier,
-                "clip_norm": policy.clip_norm,
-                "sampling_rate": 1.0,
-                "steps_per_round": policy.steps,
-                "lifetime_steps": policy.participations * policy.steps,
+                "unit": mechanism.unit,
+                "noise_multiplier": mechanism.sigma,
+                "clip_norm": mechanism.clip_norm,
+                "sampling_rate": mechanism.q,
+                "steps_per_round": mechanism.steps,
+                "lifetime_steps": policy.lifetime_rounds * mechanism.steps,
             }
+            for mechanism in policy.mechanisms
         ],
-        "sampler_declared": "every stored sequence in every step",
-        "sampler_actual": "every stored sequence in every step",
+        "sampler_declared": texts.SAMPLERS[policy.q < 1],
+        "sampler_actual": texts.SAMPLERS[policy.q < 1],
         "denominator": f"{policy.denominator}, fixed by the policy",
         "random_generator": "ChaCha20 key stream from the operating system's randomness, inverse distribution function",
         "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES},
@@ -176,70 +178,45 @@ def _mechanism(policy: Policy) -> dict[str, Any]:
 
 
 def _accounting(policy: Policy, main: Claim) -> dict[str, Any]:
-    opinions: list[dict[str, Any]] = []
+    opinions: dict[str, float] = {}
+    agreement = texts.NOT_COUNTED
     if main.epsilon is not None:
-        second = second_epsilon(policy, policy.participations)
-        difference = second / main.epsilon - 1
-        opinions.append({"accountant": SECOND_ACCOUNTANT, "epsilon": second, "difference": difference})
-    agree = all(abs(opinion["difference"]) <= _AGREEMENT for opinion in opinions)
+        spends = claim_spends(policy, main.unit, main.observer == "server")
+        opinions = second_opinions(spends, policy.delta)
+        agreement = disagreement(spends, policy.delta) or texts.AGREEMENT
     return {
-        "accountant": "Gaussian differential privacy, closed form (Dong et al. 2019; Balle and Wang 2018)",
+        "accountant": texts.ACCOUNTANTS[policy.q < 1],
         "composition": "every step of every round that a device ever takes part in",
-        "second_opinions": opinions,
-        "agreement": texts.AGREEMENT[agree],
-        "epsilon_without_amplification": policy.epsilon_after(policy.participations),
-        "delta_reason": "far below one in the number of sequences that any device stores",
+        "second_opinions": [
+            {"accountant": name, "epsilon": epsilon, "difference": epsilon / (main.epsilon or 1.0) - 1}
+            for name, epsilon in opinions.items()
+        ],
+        "agreement": agreement,
+        "delta_reason": texts.DELTAS[policy.unit == "participant"],
     }
 
 
 def _ledger(policy: Policy, record: Record) -> dict[str, Any]:
-    most = max(record.participations.values(), default=0)
-    spent = _spent(policy, most)
-    taken: Counter[str] = Counter()
-    debits = []
-    for round_ in record.rounds:
-        taken.update(round_.debits.keys())
-        debits.append(
-            {
-                "round": round_.round,
-                "steps": policy.steps,
-                "noise_multiplier": policy.noise_multiplier,
-                "sampling_rate": 1.0,
-                "epsilon_after": _spent(policy, max(taken.values(), default=0)),
-                "devices": band(len(round_.debits)),
-            }
-        )
-    return {
-        "cap": policy.epsilon,
-        "spent": spent,
-        "remaining": policy.epsilon - spent,
-        "debits": debits,
-        "devices_by_spent": [
-            {"epsilon_from": _spent(policy, n), "epsilon_to": _spent(policy, n), "devices": band(devices)}
-            for n, devices in sorted(Counter(record.participations.values()).items())
-        ],
-        "forecast": [{"participations": n, "epsilon": _spent(policy, n)} for n in range(policy.participations + 1)],
-        "entries": len(record.entries),
-        "chain_head": record.head,
-        "void_rounds": record.void,
-        "device_entries": 0,
-        "receipts": 0,
-        "verification": "verified" if record.holds else "failed",
-        "checks": record.checks,
+    evidence = record.evidence
+    return ledger_figures(policy, [] if record.failed else evidence.rounds) | {
+        "entries": len(evidence.entries),
+        "chain_head": evidence.head,
+        "void_rounds": evidence.void,
+        "device_entries": len(evidence.intents),
+        "device_ledgers": len(evidence.device_ledgers),
+        "receipts": len(evidence.receipts),
+        "verification": "failed" if record.failed else "verified",
+        "checks": [vars(check) for check in record.checks],
         "verified_at": record.read_at,
     }
 
 
-def _spent(policy: Policy, participations: int) -> float:
-    return policy.epsilon_after(participations) if participations else 0.0
-
-
-def _consent(settings: Settings, took_part: int) -> dict[str, Any]:
+def _consent(settings: Settings, record: Record) -> dict[str, Any]:
     return texts.CONSENT | {
         "text_hash": canonical_hash(settings.study.consent_text),
-        "states": {"took part": band(took_part)},
-        "withdrawals": band(0),
-        "erasures": band(0),
+        "states": {"took part": band(len(record.evidence.participations))},
+        "withdrawals": band(record.withdrawn),
+        "erasures": band(record.erased),
         "erasure_time": None,
     }
 

@@ -1,4 +1,4 @@
-"""Random views of face crops for public pretraining: geometry, light, occlusion. Never used on private data."""
+"""Random views of face crops: geometry, light, occlusion. On private data only in fixed, public draws: see `views`."""
 
 import math
 
@@ -8,7 +8,10 @@ from torch.nn import functional as F
 
 
 def augment(frames: Tensor, generator: torch.Generator) -> Tensor:
-    """A random view of each of (N, 1, H, W) in [0, 1]: rotated, scaled, shifted, mirrored, relit, part erased."""
+    """A random view of each of (N, C, H, W) in [0, 1]: rotated, scaled, shifted, mirrored, relit, part erased.
+
+    All channels of one item are transformed alike.
+    """
     turned = F.grid_sample(
         frames,
         F.affine_grid(_affine(len(frames), generator), list(frames.shape), align_corners=False),

@@ -57,7 +57,7 @@ class Benchmark:
             logits = model(to_input(frames))
         else:
             named = zip(map(str, rows), frames, strict=True)
-            logits = model.run_from(stage, self._features.inputs(model, self.part, named))
+            logits = model.run_from(stage, self._features.inputs(model, self.part, named, views=1)[:, 0])
         self._check(logits, len(rows))
         return logits
 

@@ -36,13 +36,14 @@ class CompactEncoder(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(1, 32, 3, 1, 1, bias=False)
         self.norm = nn.GroupNorm(_GROUPS, 32)
+        self.pool = nn.MaxPool2d(2)
         self.blocks = nn.Sequential(
             ResidualBlock(32, 48, 1), ResidualBlock(48, 96, 2), ResidualBlock(96, self.features, 2)
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 1, H, W) in [0, 1] -> (N, 128)."""
-        y = F.max_pool2d(F.relu(self.norm(self.stem(x - 0.5))), 2)
+        y = self.pool(F.relu(self.norm(self.stem(x - 0.5))))
         return self.blocks(y).mean((-2, -1))
 
 

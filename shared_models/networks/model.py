@@ -44,6 +44,19 @@ class LstmStates(nn.Module):
         return states
 
 
+class GruStates(nn.Module):
+    """A unidirectional GRU that returns its hidden state after each frame: three quarters of an LSTM's weights."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.gru = nn.GRU(inputs, hidden, batch_first=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, hidden)."""
+        states: Tensor = self.gru(features)[0]
+        return states
+
+
 class EmotionModel(nn.Module):
     """frames (B, T, 1, H, W) in [0, 1] -> logits (B, K), in three stages that can be run one after the other."""
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from shared_models.errors import ModelError
 from shared_models.networks.layers import CompactEncoder
-from shared_models.networks.model import Classifier, EmotionModel, LstmStates
+from shared_models.networks.mobilenet import MobileNetEncoder
+from shared_models.networks.model import Classifier, EmotionModel, GruStates, LstmStates
 
 _HIDDEN = 128
 
@@ -14,7 +15,21 @@ def _cnn_lstm(classes: int) -> EmotionModel:
     return EmotionModel("cnn-lstm", encoder, LstmStates(encoder.features, _HIDDEN), Classifier(_HIDDEN, classes))
 
 
-_MODELS: dict[str, Callable[[int], EmotionModel]] = {"cnn-lstm": _cnn_lstm}
+def _cnn_gru(classes: int) -> EmotionModel:
+    encoder = CompactEncoder()
+    return EmotionModel("cnn-gru", encoder, GruStates(encoder.features, _HIDDEN), Classifier(_HIDDEN, classes))
+
+
+def _mobilenet_lstm(classes: int) -> EmotionModel:
+    encoder = MobileNetEncoder()
+    return EmotionModel("mobilenet-lstm", encoder, LstmStates(encoder.features, _HIDDEN), Classifier(_HIDDEN, classes))
+
+
+_MODELS: dict[str, Callable[[int], EmotionModel]] = {
+    "cnn-lstm": _cnn_lstm,
+    "cnn-gru": _cnn_gru,
+    "mobilenet-lstm": _mobilenet_lstm,
+}
 
 
 def build_model(name: str, classes: int) -> EmotionModel:

@@ -1,28 +1,63 @@
-"""Epsilon from what was spent: one exact function that calibrates, guards and prints, so the three never disagree.
+"""Epsilon from what was spent: one function that calibrates, guards and prints, so the three never disagree.
 
 With full batches (q = 1) every step is a Gaussian mechanism of sensitivity C and standard deviation sigma * C, so a
 device's lifetime is mu-GDP with mu = sqrt(sum of 1 / sigma^2 over its steps): Dong, Roth and Su 2019, "Gaussian
 Differential Privacy", Corollary 2 (composition); Balle and Wang 2018, "Improving the Gaussian Mechanism for
-Differential Privacy", Theorem 8 (the curve). Adjacency: one sequence added or removed.
+Differential Privacy", Theorem 8 (the curve). With Poisson sampling (q < 1) it is counted by privacy loss
+distributions instead. Adjacency: one unit of protection added or removed.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
 
 from scipy.special import log_ndtr
 
-from shared_models.errors import PolicyError
-
 _PRECISION = 1e-9
-_SIGMA_STEP = 1e-4
 _EPSILON_STEP = 1e-4
 _LARGEST_MU = 1e4
 """Beyond it epsilon is above 5e7 and counts as infinite: the curve's two terms no longer cancel in floating point."""
+_LEAST_SAMPLED_SIGMA = 0.1
+"""Below it a loss distribution does not fit in memory; the figure without amplification bounds it from above."""
 
 
-def mu_of(steps: Iterable[tuple[int, float]]) -> float:
-    """The GDP parameter of pairs (number of steps, noise multiplier sigma), each at q = 1."""
-    return math.sqrt(math.fsum(count / sigma / sigma for count, sigma in steps))
+class Spend(NamedTuple):
+    """`steps` additions of noise of `sigma` times the sensitivity, each unit taking part with probability `q`."""
+
+    sigma: float
+    q: float
+    steps: int
+
+
+def epsilon_of(spends: Iterable[Spend], delta: float) -> float:
+    """The epsilon at `delta` of a whole history, rounded up to four decimals; infinite where a step had no noise."""
+    return _rounded_up(exact_epsilon(spends, delta))
+
+
+def without_amplification(spends: Iterable[Spend], delta: float) -> float:
+    """The same as if every unit had taken part in every step: what holds whoever did the sampling."""
+    return epsilon_of([spend._replace(q=1.0) for spend in spends], delta)
+
+
+def exact_epsilon(spends: Iterable[Spend], delta: float) -> float:
+    """`epsilon_of` before it is rounded up: smooth, for whoever searches along it."""
+    return _composed(merged(spends), delta)
+
+
+def merged(spends: Iterable[Spend]) -> tuple[Spend, ...]:
+    """The same history with one entry for each kind of step, which composes to the same."""
+    steps: Counter[tuple[float, float]] = Counter()
+    for spend in spends:
+        steps[spend.sigma, spend.q] += spend.steps
+    return tuple(Spend(sigma, q, count) for (sigma, q), count in sorted(steps.items()) if count)
+
+
+def mu_of(spends: Iterable[Spend]) -> float:
+    """The GDP parameter of a history without amplification by sampling; infinite where a step had no noise."""
+    squares = [math.inf if spend.sigma == 0 else spend.steps / spend.sigma / spend.sigma for spend in spends]
+    return math.sqrt(math.fsum(squares))
 
 
 def delta_at(mu: float, epsilon: float) -> float:
@@ -36,6 +71,20 @@ def delta_at(mu: float, epsilon: float) -> float:
 
 def epsilon_at(mu: float, delta: float) -> float:
     """The smallest epsilon of a mu-GDP mechanism at `delta`, rounded up to four decimals."""
+    return _rounded_up(_gaussian_epsilon(mu, delta))
+
+
+@lru_cache(maxsize=4096)
+def _composed(spends: tuple[Spend, ...], delta: float) -> float:
+    sampled = any(spend.q < 1 for spend in spends)
+    if not sampled or min(spend.sigma for spend in spends) < _LEAST_SAMPLED_SIGMA:
+        return _gaussian_epsilon(mu_of(spends), delta)
+    from shared_models.privacy.loss_distributions import pld_epsilon  # costs a second to import; few need it
+
+    return pld_epsilon(spends, delta)
+
+
+def _gaussian_epsilon(mu: float, delta: float) -> float:
     if mu == 0:
         return 0.0
     if mu > _LARGEST_MU:
@@ -46,28 +95,8 @@ def epsilon_at(mu: float, delta: float) -> float:
     while high - low > _PRECISION * high:
         middle = (low + high) / 2
         low, high = (middle, high) if delta_at(mu, middle) > delta else (low, middle)
-    return round(math.ceil(high / _EPSILON_STEP) * _EPSILON_STEP, 4)
+    return high
 
 
-def calibrate(epsilon: float, delta: float, steps: int) -> float:
-    """The smallest noise multiplier, on a grid of 0.0001, with which `steps` full-batch steps cost at most `epsilon`.
-
-    Raises PolicyError where epsilon, delta or the number of steps is not positive.
-    """
-    if not (epsilon > 0 and 0 < delta < 1 and steps >= 1):
-        raise PolicyError(
-            "The noise cannot be calibrated",
-            why=f"epsilon {epsilon}, delta {delta} and {steps} steps must all be positive, delta below 1",
-        )
-
-    def spent(ticks: int) -> float:
-        return epsilon_at(mu_of([(steps, ticks * _SIGMA_STEP)]), delta)
-
-    high = 1
-    while spent(high) > epsilon:
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if spent(middle) > epsilon else (low, middle)
-    return round(high * _SIGMA_STEP, 4)
+def _rounded_up(epsilon: float) -> float:
+    return epsilon if math.isinf(epsilon) else round(math.ceil(epsilon / _EPSILON_STEP) * _EPSILON_STEP, 4)

@@ -1,86 +1,37 @@
 """The append-only, hash-chained, signed record of privacy events. The server keeps one, each device its own.
 
-An entry is {"seq", "prev", "body", "signature"}: `prev` is the SHA-256 of the entry before it, the signature is
-Ed25519 over the canonical form of the other three. Entries are never changed or removed and a kind never changes its
-meaning; an unknown kind fails closed. Epsilon is recomputed from the entries, never stored. A chain proves that a
-record is consistent; it cannot prove that the noise was added.
+An entry is {"v", "seq", "prev", "at", "body", "signature"}: `prev` is the SHA-256 of the entry before it, `at` the
+Unix second at which what it records began, the signature is Ed25519 over the canonical form of the other five.
+Entries are never changed or removed. Epsilon is recomputed from them, never stored. A chain proves that a record is
+consistent; it cannot prove that the noise was added.
 """
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared_models.canonical import canonical, canonical_hash
-from shared_models.errors import LedgerError
+from shared_models.errors import ClockError, LedgerError
 from shared_models.files import append_line
-from shared_models.privacy.accounting import epsilon_at, mu_of
+from shared_models.privacy.events import AnyEvent, Intent
 
 GENESIS = "0" * 64
-
-
-class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Debit(Body):
-    """Privacy spent by a device: on disk before its update leaves, and never given back."""
-
-    kind: Literal["debit"] = "debit"
-    study: str
-    device: str
-    round: int
-    nonce: str
-    model_hash: str
-    policy_hash: str
-    sigma: float
-    clip_norm: float
-    q: Literal[1] = 1
-    steps: int
-    engine: str
-    update_hash: str
-
-
-class Released(Body):
-    """The server has confirmed the update of the debit with this nonce."""
-
-    kind: Literal["released"] = "released"
-    nonce: str
-
-
-class RoundClosed(Body):
-    """A round of the server's: which model became which, by whose updates. `debits` are hashes of devices' entries."""
-
-    kind: Literal["round"] = "round"
-    study: str
-    round: int
-    policy_hash: str
-    model_before: str
-    model_after: str
-    debits: dict[str, str]
-    rejected: dict[str, int]
-
-
-class RoundVoid(Body):
-    """A round whose checkpoint was never completed; its devices' debits stand."""
-
-    kind: Literal["round_void"] = "round_void"
-    round: int
-
-
-AnyBody = Annotated[Debit | Released | RoundClosed | RoundVoid, Field(discriminator="kind")]
 
 
 class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    v: Literal[2] = 2
     seq: int
     prev: str
-    body: AnyBody
+    at: int
+    body: AnyEvent
     signature: Annotated[str, Field(pattern="^[0-9a-f]*$")]
 
     @property
@@ -91,12 +42,25 @@ class Entry(BaseModel):
         return canonical(self.model_dump(mode="json", exclude={"signature"}))
 
 
+class HighWaterMark(Protocol):
+    """A note of how far a ledger had come, kept where a copy of its file does not reach."""
+
+    def read(self) -> tuple[int, str] | None:
+        """The number of entries and the hash of the last; None where nothing was noted, or it cannot be kept."""
+
+    def note(self, entries: int, head: str) -> None: ...
+
+
 def parse_entry(text: str | bytes) -> Entry:
-    """One entry from its JSON; raises LedgerError where a field or kind is unknown or missing."""
+    """One entry from its JSON; raises LedgerError where a field, kind or version is unknown or missing."""
     try:
         return Entry.model_validate_json(text)
     except ValidationError as error:
-        raise LedgerError("A ledger entry cannot be read", why="it is damaged or of an unknown kind") from error
+        raise LedgerError(
+            "A ledger entry cannot be read",
+            why="it is damaged, or of a kind or version that this program does not know",
+            fix="Update Attune if a newer one wrote it; do not repair it by hand",
+        ) from error
 
 
 def check_signature(entry: Entry, key: Ed25519PublicKey) -> None:
@@ -108,15 +72,15 @@ def check_signature(entry: Entry, key: Ed25519PublicKey) -> None:
 
 
 def check_chain(entries: Iterable[Entry], key: Ed25519PublicKey) -> None:
-    """Raises LedgerError at the first entry that is out of order, unlinked or wrongly signed."""
-    prev = GENESIS
+    """Raises LedgerError at the first entry that is out of order, unlinked, earlier than the last or wrongly signed."""
+    prev, at = GENESIS, 0
     for expected, entry in enumerate(entries):
-        if entry.seq != expected or entry.prev != prev:
+        if entry.seq != expected or entry.prev != prev or entry.at < at:
             raise LedgerError(
                 f"The ledger's chain breaks at entry {expected}", why="an entry was changed, dropped or moved"
             )
         check_signature(entry, key)
-        prev = entry.hash
+        prev, at = entry.hash, entry.at
 
 
 def read_ledger(path: Path, key: Ed25519PublicKey) -> list[Entry]:
@@ -130,32 +94,29 @@ def read_ledger(path: Path, key: Ed25519PublicKey) -> list[Entry]:
     return entries
 
 
-def debits_of(entries: Iterable[Entry]) -> list[Debit]:
+def intents_of(entries: Iterable[Entry]) -> list[Intent]:
     """What a device has spent, in order."""
-    return [entry.body for entry in entries if isinstance(entry.body, Debit)]
-
-
-def events_of(debits: Iterable[Debit]) -> list[tuple[int, float]]:
-    """(steps, sigma) of each debit: what accounting composes."""
-    return [(debit.steps, debit.sigma) for debit in debits]
-
-
-def spent_epsilon(debits: Iterable[Debit], delta: float) -> float:
-    """The epsilon of one sequence at `delta`, recomputed from every debit of its device."""
-    return epsilon_at(mu_of(events_of(debits)), delta)
+    return [entry.body for entry in entries if isinstance(entry.body, Intent)]
 
 
 class Ledger:
     """A ledger file, one entry a line, opened for appending. Every append is on disk when it returns."""
 
-    def __init__(self, path: Path, key: Ed25519PrivateKey) -> None:
+    def __init__(self, path: Path, key: Ed25519PrivateKey, mark: HighWaterMark | None = None) -> None:
         """Reads and checks `path`; a half-written last line, left by a crash, is cut off.
 
-        Raises LedgerError where the chain or a signature does not hold.
+        Raises LedgerError where the chain or a signature does not hold, or the file ends before `mark`.
         """
-        self._path, self._key = path, key
+        self._path, self._key, self._mark = path, key, mark
         _cut_off_half_line(path)
         self.entries = read_ledger(path, key.public_key())
+        noted = mark.read() if mark is not None else None
+        if noted is not None and not self._reaches(*noted):
+            raise LedgerError(
+                "This ledger is an old copy",
+                why=f"this computer's key store remembers {noted[0]} entries of it, and they are not all there",
+                fix="Put the newest copy back. Spent budget is never given back by restoring a backup",
+            )
 
     @property
     def head(self) -> str:
@@ -163,19 +124,46 @@ class Ledger:
         return self.entries[-1].hash if self.entries else GENESIS
 
     @property
-    def debits(self) -> list[Debit]:
-        return debits_of(self.entries)
+    def intents(self) -> list[Intent]:
+        return intents_of(self.entries)
 
-    def append(self, body: Debit | Released | RoundClosed | RoundVoid) -> Entry:
+    def holds(self, entry_hash: str) -> bool:
+        """Whether an entry with this hash is in the ledger."""
+        return any(entry.hash == entry_hash for entry in self.entries)
+
+    def now(self) -> int:
+        """The time, Unix seconds, for what begins now; raises ClockError where it is before the last entry's."""
+        at = int(time.time())
+        if at < self._latest:
+            raise ClockError(
+                "This computer's clock runs backwards",
+                why=f"the ledger's last entry was written {self._latest - at} seconds from now",
+                fix="Let the system set its clock from the network, then try again",
+            )
+        return at
+
+    def append(self, body: AnyEvent, at: int | None = None) -> Entry:
         """Signs `body`, writes it behind the last entry and flushes it to the disk.
+
+        at: what `now` gave when what `body` records began; the present, where it is not given
 
         Raises StorageError where the disk is full; the ledger is then as it was.
         """
-        unsigned = Entry(seq=len(self.entries), prev=self.head, body=body, signature="")
+        began = max(int(time.time()), self._latest) if at is None else at
+        unsigned = Entry(seq=len(self.entries), prev=self.head, at=began, body=body, signature="")
         entry = unsigned.model_copy(update={"signature": self._key.sign(unsigned.signed_bytes()).hex()})
         append_line(self._path, canonical(entry.model_dump(mode="json")))
         self.entries.append(entry)
+        if self._mark is not None:
+            self._mark.note(len(self.entries), entry.hash)
         return entry
+
+    @property
+    def _latest(self) -> int:
+        return self.entries[-1].at if self.entries else 0
+
+    def _reaches(self, entries: int, head: str) -> bool:
+        return len(self.entries) >= entries and (entries == 0 or self.entries[entries - 1].hash == head)
 
 
 def _parse_line(line: bytes) -> Entry:

@@ -1,9 +1,9 @@
-"""Gaussian noise from a cryptographic key stream.
+"""Randomness from a cryptographic key stream: Gaussian noise, and the draws of Poisson sampling.
 
-ChaCha20 fills uniforms of 52 bits, each at the middle of its interval and so never 0 or 1; each becomes a normal
-deviate by the inverse distribution function. Four deviates are added and halved, so that no single floating-point
-value can be traced back to its inputs (Holohan and Braghin 2021, "Secure Random Sampling in Differential Privacy",
-section 4).
+ChaCha20 fills 53-bit numbers, each at the middle of its interval in (-1, 1) and so never at an end; each becomes a
+normal deviate by the inverse distribution function, sqrt(2) erfinv(u). Four deviates are added and halved, so that no
+single floating-point value can be traced back to its inputs (Holohan and Braghin 2021, "Secure Random Sampling in
+Differential Privacy", section 4).
 """
 
 import secrets
@@ -13,16 +13,15 @@ import numpy as np
 import torch
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
-from scipy.special import ndtri
 from torch import Tensor
 
 _KEY_BYTES = 32
-_BITS = 52
+_BITS = 53
 _DEVIATES = 4
 
 
 class NoiseSource:
-    """A stream of independent standard normal deviates. Two sources never share a key unless a seed is given."""
+    """A stream of independent random values. Two sources never share a key unless a seed is given."""
 
     def __init__(self, key: bytes | None = None) -> None:
         cipher = Cipher(ChaCha20(key or secrets.token_bytes(_KEY_BYTES), bytes(16)), mode=None)
@@ -36,7 +35,14 @@ class NoiseSource:
     def normal(self, shape: Sequence[int]) -> Tensor:
         """float64 standard normal deviates of `shape`."""
         count = int(np.prod(shape, dtype=np.int64))
-        words = np.frombuffer(self._stream.update(bytes(8 * _DEVIATES * count)), dtype="<u8")
-        uniform = ((words >> np.uint64(64 - _BITS)).astype(np.float64) + 0.5) / 2**_BITS
-        summed = ndtri(uniform).reshape(_DEVIATES, count).sum(axis=0) / np.sqrt(_DEVIATES)
-        return torch.from_numpy(summed.reshape(tuple(shape)))
+        deviates = self._symmetric(_DEVIATES * count).erfinv_().view(_DEVIATES, count).sum(0)
+        return deviates.mul_((2 / _DEVIATES) ** 0.5).view(tuple(shape))
+
+    def bernoulli(self, count: int, rate: float) -> Tensor:
+        """(count,) bool, each true with probability `rate`."""
+        return self._symmetric(count) < 2 * rate - 1
+
+    def _symmetric(self, count: int) -> Tensor:
+        """(count,) float64, uniform in (-1, 1)."""
+        words = np.frombuffer(self._stream.update(bytes(8 * count)), dtype="<i8") >> (64 - _BITS)
+        return torch.from_numpy(words.astype(np.float64)).add_(0.5).mul_(2.0 ** (1 - _BITS))

@@ -14,8 +14,10 @@ from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.registry import build_model
+from shared_models.privacy.calibration import calibrated
+from shared_models.privacy.gradients import engine_by_name
 from shared_models.privacy.noise import NoiseSource
-from shared_models.privacy.policy import Policy, calibrated
+from shared_models.privacy.policy import Policy
 from shared_models.resources import use_one_core
 
 _PAIRS = 5
@@ -39,10 +41,10 @@ def _compare(part: str, count: int) -> dict[str, float]:
     targets = torch.eye(len(scheme.classes))[torch.arange(count) % len(scheme.classes)]
     with torch.no_grad():
         inputs = model.run_until(model.first_trainable_stage(part), frames)
-    policy = _policy(part)
+    inputs, engine, policy = inputs[:, None], engine_by_name("fast"), _policy(part)
     private, ordinary = [], []
     for _ in range(_PAIRS):
-        private.append(_cpu_seconds(lambda: local_update(model, policy, inputs, targets, NoiseSource())))
+        private.append(_cpu_seconds(lambda: local_update(model, policy, inputs, targets, NoiseSource(), engine)))
         ordinary.append(_cpu_seconds(lambda: _ordinary_round(model, policy, inputs, targets)))
     ratios = [ours / theirs for ours, theirs in zip(private, ordinary, strict=True)]
     return {
@@ -58,7 +60,7 @@ def _ordinary_round(model: EmotionModel, policy: Policy, inputs: Tensor, targets
     stage = model.first_trainable_stage(policy.trainable)
     for _ in range(policy.steps):
         optimizer.zero_grad()
-        F.cross_entropy(model.run_from(stage, inputs), targets).backward()
+        F.cross_entropy(model.run_from(stage, inputs[:, 0]), targets).backward()
         optimizer.step()
 
 

@@ -12,7 +12,7 @@ from simulations.demo.cast import Webcam
 from simulations.demo.processes import Processes
 from simulations.demo.reference import as_sequences
 
-_SETTINGS = "[node]\npoll_seconds = 0.5\nretry_seconds = 1.0\n"
+_SETTINGS = '[node]\npoll_seconds = 0.5\nretry_seconds = 1.0\n\n[training]\nengine = "{engine}"\n'
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class DemoDevice:
     def name(self) -> str:
         return f"device-{self.webcam.number}"
 
-    def enrol(self, processes: Processes, invitation: str) -> None:
+    def enrol(self, processes: Processes, invitation: str, engine: str) -> None:
         self.home.mkdir(mode=0o700, parents=True)
-        (self.home / "config.toml").write_text(_SETTINGS, encoding="utf-8")
+        (self.home / "config.toml").write_text(_SETTINGS.format(engine=engine), encoding="utf-8")
         processes.call("fl-client", "enrol", invitation, "--home", str(self.home), "--yes")
 
     def consent(self, processes: Processes, scopes: str) -> None:

@@ -28,6 +28,7 @@ from shared_models.data.sources import parse_spec
 from shared_models.data.splits import load_benchmark
 from shared_models.errors import AttuneError
 from shared_models.evaluation.benchmark import Benchmark
+from shared_models.privacy.gradients import ENGINES, engine_by_name
 from shared_models.resources import use_one_core
 from simulations.demo.cast import BENCHMARK_PEOPLE, DEVICES, SCHEME, SEEDS, benchmark, students, write_manifest
 from simulations.demo.devices import DemoDevice
@@ -45,8 +46,9 @@ _Result = TypeVar("_Result")
 class Demo:
     """One demo in one folder. What can be done while something else is waited for is."""
 
-    def __init__(self, root: Path, rounds: int, seeds: Iterable[int]) -> None:
+    def __init__(self, root: Path, rounds: int, seeds: Iterable[int], engine: str) -> None:
         self._root, self._rounds, self._seeds = root, rounds, list(seeds)
+        self._engine = engine
         self._videos, self._folder = root / "videos", FederationFolder(root / "server")
         self._server = str(self._folder.root)
         self._passphrase = root / "passphrase"
@@ -125,7 +127,7 @@ class Demo:
                 time.sleep(_POLL_SECONDS)
         with out.status("Four students enrol and agree to be filmed"):
             for device, invitation in zip(self._devices, invitations, strict=True):
-                device.enrol(processes, invitation)
+                device.enrol(processes, invitation, self._engine)
                 device.consent(processes, "capture,store")
 
     def _capture(self, processes: Processes) -> None:
@@ -158,11 +160,11 @@ class Demo:
         scored = Benchmark(held_out, settings.model.trainable)
         measured = scored.score(checkpoints.load(self._rounds)[0])
         model, policy = checkpoints.load(0)[0], settings.privacy_policy()
-        outcomes = []
+        engine, outcomes = engine_by_name(self._engine), []
         for position, seed in enumerate(self._seeds):
             people = clients[position * DEVICES : (position + 1) * DEVICES]
             private = measured if position == 0 else None
-            outcomes.append(compare(model, policy, people, self._rounds, scored, seed, private))
+            outcomes.append(compare(model, policy, people, self._rounds, scored, seed, engine, private))
         return outcomes
 
 
@@ -187,11 +189,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/demo"))
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many groups of people to compare")
+    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="how devices take gradients")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     use_one_core()
     try:
-        Demo(options.out.resolve(), options.rounds, SEEDS[: options.seeds]).run()
+        Demo(options.out.resolve(), options.rounds, SEEDS[: options.seeds], options.engine).run()
     except AttuneError as error:
         commandline.err.print(f"error: {error}", markup=False)
         sys.exit(error.exit_code)

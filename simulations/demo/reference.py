@@ -19,11 +19,11 @@ from shared_models.data.sequences import Sequences
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.metrics import Metrics
 from shared_models.networks.model import EmotionModel
+from shared_models.privacy.gradients import GradientEngine
 from shared_models.privacy.policy import Policy
 from shared_models.resources import use_one_core
 from simulations.demo.cast import SCHEME, Webcam
 from simulations.federation import simulate
-from simulations.run import without_noise
 
 _FPS = 8.0
 
@@ -106,9 +106,10 @@ def compare(
     rounds: int,
     benchmark: Benchmark,
     seed: int,
+    engine: GradientEngine,
     measured: Metrics | None,
 ) -> Outcome:
     """One seed's outcome; `measured` is the private run's score where real processes ran it."""
-    reference = simulate(model, without_noise(policy), clients, rounds, len(clients), benchmark, seed)
-    private = measured or simulate(model, policy, clients, rounds, len(clients), benchmark, seed).after
+    reference = simulate(model, policy.without_noise(), clients, rounds, len(clients), benchmark, seed, engine)
+    private = measured or simulate(model, policy, clients, rounds, len(clients), benchmark, seed, engine).after
     return Outcome(seed, reference.before, private, reference.after, simulated=measured is None)

@@ -26,6 +26,7 @@ def evidence(document: Report) -> Section:
                 ("Entries of the server", str(ledger.entries)),
                 ("Rounds that were cut off", str(ledger.void_rounds)),
                 ("Entries of devices", str(ledger.device_entries)),
+                ("Whole ledgers of devices", str(ledger.device_ledgers)),
                 ("Receipts", str(ledger.receipts)),
                 ("Hash of the last entry", ledger.chain_head),
             ]

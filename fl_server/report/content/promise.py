@@ -98,8 +98,9 @@ def _figures_of(document: Report) -> list[tuple[str, str]]:
         for opinion in accounting.second_opinions
     ]
     rows.append(("Do they agree?", accounting.agreement))
-    if accounting.epsilon_without_amplification is not None:
-        rows.append(("Without amplification", f"epsilon {rounded_up(accounting.epsilon_without_amplification)}"))
+    without = document.claims[0].epsilon_without_amplification
+    if without is not None:
+        rows.append(("Without amplification", f"epsilon {rounded_up(without)}"))
     return rows
 
 

@@ -37,6 +37,8 @@ class Claim(Group):
     """in what two neighbouring data sets differ"""
     epsilon: NonNegativeFloat | None
     """the policy's worst case over a lifetime, never what one person spent; `null` where there is no guarantee"""
+    epsilon_without_amplification: NonNegativeFloat | None
+    """epsilon if sampling hid nothing; the same where every unit takes part in every step"""
     delta: Probability | None
     """the probability that goes with epsilon"""
     mu: NonNegativeFloat | None
@@ -67,7 +69,7 @@ class Claim(Group):
     def _numbers_only_where_stated(self) -> "Claim":
         if self.stated and (self.epsilon is None or self.delta is None or self.advantage is None):
             raise ValueError("a claim that holds needs its epsilon and delta, and the advantage they allow")
-        figures = (self.epsilon, self.mu, self.advantage)
+        figures = (self.epsilon, self.epsilon_without_amplification, self.mu, self.advantage)
         if not self.stated and (any(figure is not None for figure in figures) or self.curve or self.trade_off):
             raise ValueError("a claim without a guarantee carries no epsilon, no mu and no curve")
         return self
@@ -135,8 +137,6 @@ class Accounting(Group):
     """what other accountants say; empty where there is no guarantee"""
     agreement: str
     """whether a second exact accountant agrees, and within what"""
-    epsilon_without_amplification: NonNegativeFloat | None
-    """epsilon if sampling hid nothing"""
     delta_reason: str
     """why this delta"""
 

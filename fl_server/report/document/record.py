@@ -79,6 +79,8 @@ class Ledger(Group):
     """rounds that were cut off; what devices spent on them stays spent"""
     device_entries: NonNegativeInt
     """entries of devices' ledgers that the server holds and checked"""
+    device_ledgers: NonNegativeInt
+    """whole ledgers that devices' owners handed over"""
     receipts: NonNegativeInt
     """receipts that the server gave for updates, as far as it holds them"""
     verification: Literal["not_verified", "verified", "failed"]

@@ -5,7 +5,8 @@ from functools import partial
 import pytest
 
 from fl_server.report import curves
-from shared_models.privacy.accounting import calibrate, delta_at, epsilon_at
+from shared_models.privacy.accounting import delta_at, epsilon_at
+from shared_models.privacy.calibration import calibrate
 from shared_models.privacy.odds import detection_from_mu
 
 DELTA = 1e-5

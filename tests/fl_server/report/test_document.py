@@ -23,7 +23,14 @@ def test_the_document_survives_json(fields: dict[str, Any]) -> None:
 def test_a_claim_without_a_guarantee_carries_no_number(
     fields: dict[str, Any], status: str, number: str, value: Any
 ) -> None:
-    nothing = {"epsilon": None, "mu": None, "advantage": None, "curve": [], "trade_off": []}
+    nothing = {
+        "epsilon": None,
+        "epsilon_without_amplification": None,
+        "mu": None,
+        "advantage": None,
+        "curve": [],
+        "trade_off": [],
+    }
     fields["claims"][0] |= nothing | {"status": status, number: value}
     with pytest.raises(ValidationError, match="without a guarantee"):
         Report.model_validate(fields)

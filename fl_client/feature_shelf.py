@@ -1,0 +1,43 @@
+"""Features of stored sequences on disk, each file sealed with the key of its sequence: they are deleted with it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from cryptography.exceptions import InvalidTag
+
+from fl_client.sealing import seal, unseal
+from shared_models.files import atomic_write
+
+_FORMAT = b"attune features 1 "
+
+
+class FeatureShelf:
+    """See `shared_models.networks.features.Shelf`. A file that another version wrote opens as none, and is replaced."""
+
+    def __init__(self, path_of: Callable[[str], Path], key_of: Callable[[str], bytes | None]) -> None:
+        self._path_of, self._key_of = path_of, key_of
+
+    def get(self, name: str, version: str) -> np.ndarray | None:
+        path, key = self._path_of(name), self._key_of(name)
+        if key is None or not path.exists():
+            return None
+        try:
+            plain = unseal(key, path.read_bytes(), _bound_to(name, version))
+        except (InvalidTag, OSError):
+            return None
+        head, _, values = plain.partition(b"\n")
+        return np.frombuffer(values, np.float32).reshape(json.loads(head)).copy()
+
+    def put(self, name: str, version: str, features: np.ndarray) -> None:
+        """Raises StorageError where the disk is full."""
+        key = self._key_of(name)
+        if key is None:  # the sequence was deleted meanwhile
+            return
+        plain = json.dumps(features.shape).encode() + b"\n" + features.astype(np.float32).tobytes()
+        atomic_write(self._path_of(name), seal(key, plain, _bound_to(name, version)))
+
+
+def _bound_to(name: str, version: str) -> bytes:
+    return _FORMAT + f"{name} {version}".encode()
