@@ -37,7 +37,14 @@ _LIBRARIES = ("attune", "torch", "flwr", "opacus", "dp-accounting", "cryptograph
 
 
 def build_report(folder: FederationFolder, supersedes: str | None = None) -> Report:
-    """The report on all rounds so far: final and signed where the ledger holds and nothing stands in the way.
+    """The report alone: see `build_with_record`."""
+    return build_with_record(folder, supersedes)[0]
+
+
+def build_with_record(folder: FederationFolder, supersedes: str | None = None) -> tuple[Report, Record]:
+    """The report on all rounds so far, and the record that it is made from.
+
+    The report is final and signed where the record holds and nothing stands in the way.
 
     Raises RoundError where no round has a checkpoint yet, SettingsError where there is no federation in `folder`,
     DataError where its `audit.json` cannot be read.
@@ -82,7 +89,7 @@ def build_report(folder: FederationFolder, supersedes: str | None = None) -> Rep
         "provenance": [{"field": field, "source": source, "how": how} for field, source, how in PROVENANCE],
     }
     report = _validated(fields, folder)
-    return report if said else signed(report, load_signing_key(folder))
+    return (report if said else signed(report, load_signing_key(folder))), record
 
 
 def _validated(fields: dict[str, Any], folder: FederationFolder) -> Report:

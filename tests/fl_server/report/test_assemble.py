@@ -39,7 +39,8 @@ def test_figures_follow_from_the_ledger_and_the_policy(study) -> None:
     assert report.ledger.spent == policy.epsilon_after(2)
     assert [debit.epsilon_after for debit in report.ledger.debits] == [policy.epsilon_after(k) for k in (1, 2)]
     assert report.ledger.forecast[-1].epsilon == report.claims[0].epsilon
-    assert [o.epsilon for o in report.accounting.second_opinions][0] == pytest.approx(report.claims[0].epsilon, rel=0.01)
+    opinions = [opinion.epsilon for opinion in report.accounting.second_opinions]
+    assert opinions[0] == pytest.approx(report.claims[0].epsilon, rel=0.01)
     assert report.accounting.agreement.startswith("yes")
     assert report.ledger.verification == "verified"
     assert (report.ledger.entries, report.ledger.device_entries, report.ledger.receipts) == (2, 3, 2)
