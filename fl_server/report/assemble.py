@@ -61,7 +61,7 @@ def build_with_record(folder: FederationFolder, supersedes: str | None = None) -
     devices = Registry(folder.enrolment).devices()
     claims = claims_for(
         policy,
-        policy.participations,
+        policy.lifetime_rounds,
         simulated=record.evidence.simulated,
         broken=broken,
         enrolled=max(1, len(devices)),

@@ -29,7 +29,7 @@ def claim_spends(policy: Policy, unit: Unit, against_server: bool) -> list[Spend
     The server sees each upload alone, with its own share of a participant's noise, and all of the data may be replaced:
     sensitivity 2C against a share z C / sqrt(m - c). For a sequence the noise is the same for everybody.
     """
-    spends = policy.spends_after(policy.participations, unit)
+    spends = policy.spends_after(policy.lifetime_rounds, unit)
     mechanism = policy.mechanism_for(unit)
     if unit == "sequence" or not against_server or mechanism is None:
         return spends

@@ -35,7 +35,7 @@ def change_settings(folder: FederationFolder, old: str, new: str) -> None:
 
 def test_figures_follow_from_the_ledger_and_the_policy(study) -> None:
     report, policy = build_report(study.folder), load_settings(study.folder.settings).privacy_policy()
-    assert report.claims[0].epsilon == policy.epsilon_after(policy.participations)
+    assert report.claims[0].epsilon == policy.epsilon_after(policy.lifetime_rounds)
     assert report.ledger.spent == policy.epsilon_after(2)
     assert [debit.epsilon_after for debit in report.ledger.debits] == [policy.epsilon_after(k) for k in (1, 2)]
     assert report.ledger.forecast[-1].epsilon == report.claims[0].epsilon
