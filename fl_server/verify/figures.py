@@ -8,11 +8,10 @@ from fl_server.report.document import Report
 from fl_server.report.document.promise import Claim
 from fl_server.report.ledger_figures import claim_spends, ledger_figures
 from fl_server.report.signing import signature_holds
-from fl_server.verify.checks import agree
+from fl_server.verify.checks import agree, second_epsilon
 from fl_server.verify.evidence import Evidence
 from shared_models.errors import VerificationError
-from shared_models.privacy.accounting import epsilon_of, mu_of, without_amplification
-from shared_models.privacy.loss_distributions import pld_epsilon
+from shared_models.privacy.accounting import epsilon_of, merged, mu_of, without_amplification
 from shared_models.privacy.policy import Policy
 
 _CLOSE = 1e-6
@@ -103,7 +102,7 @@ def _check_claim(claim: Claim, policy: Policy) -> None:
             "trade_off": curves.trade_off(profile, epsilon),
         },
     )
-    if epsilon <= _LARGEST_ASKED and not agree(epsilon, pld_epsilon(spends, policy.delta)):
+    if epsilon <= _LARGEST_ASKED and not agree(epsilon, second_epsilon(merged(spends), policy.delta)):
         raise VerificationError(f"Two accountants disagree on the epsilon of {where}")
 
 
