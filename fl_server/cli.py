@@ -18,6 +18,7 @@ app = commandline.program("Attune's server: a federation that learns from laptop
 Directory = Annotated[Path, typer.Argument(help="The federation's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 _DAY_SECONDS = 24 * 3600
+_FORMATS = "html, pdf, json, bundle, model-card, data-sheet or opendp."
 
 
 def run() -> NoReturn:
@@ -121,24 +122,40 @@ def status(directory: Directory, as_json: JsonOption = False) -> None:
         out.print(round_table(facts.rounds, facts.title, facts.epsilon_cap))
 
 
-@app.command(epilog="Example: fl-server report study --format html --out report.html")
+@app.command(epilog="Example: fl-server report study --format pdf --out report.pdf")
 def report(
     directory: Directory,
-    format_: Annotated[str, typer.Option("--format", help="html or json.")] = "html",
+    format_: Annotated[str, typer.Option("--format", help=_FORMATS)] = "html",
     file: Annotated[Path | None, typer.Option("--out", help="Where to write it.")] = None,
+    supersedes: Annotated[str | None, typer.Option(help="Id of the report that this one replaces.")] = None,
 ) -> None:
-    """Write the privacy-budget report from the ledger and the checkpoints."""
-    from fl_server.report.assemble import build_report
-    from fl_server.report.page import render_html
+    """Write the privacy-budget report, or a document that is made from it, from the ledger and the checkpoints."""
+    from fl_server.report.assemble import build_with_record
+    from fl_server.report.formats import FORMATS
     from shared_models.files import atomic_write
 
-    if format_ not in ("html", "json"):
-        raise UsageError(f"There is no report format '{format_}'", fix="Use html or json")
-    document = build_report(FederationFolder(directory))
-    text = render_html(document) if format_ == "html" else document.model_dump_json(indent=1)
-    path = file or directory / f"report.{format_}"
-    atomic_write(path, text.encode(), 0o644)
+    if format_ not in FORMATS:
+        raise UsageError(f"There is no report format '{format_}'", fix=f"Use one of: {', '.join(FORMATS)}")
+    chosen = FORMATS[format_]
+    folder = FederationFolder(directory)
+    document, record = build_with_record(folder, supersedes)
+    path = file or directory / chosen.file
+    atomic_write(path, chosen.write(document, record, folder), 0o644)
+    for alert in document.report.alerts:
+        out.print(f"Draft: {escape(alert)}", soft_wrap=True)
     out.print(f"The report is in {path}", soft_wrap=True)
+
+
+@app.command(epilog="Example: fl-server verify bundle.zip --key 3f0c...")
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="A file that `fl-server report --format bundle` wrote.")],
+    key: Annotated[str | None, typer.Option(help="The server's public key in hex, from elsewhere.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a bundle of evidence offline: chains, signatures, receipts, and that every figure follows."""
+    from fl_server.verify.show import verify_and_show
+
+    verify_and_show(bundle, key, as_json)
 
 
 @app.command(epilog="Example: fl-server renew study")

@@ -17,6 +17,7 @@ from fl_server.enrolment.registry import Device
 from fl_server.folder import FederationFolder
 from fl_server.rounds import Outcome, RoundProtocol, Stopped
 from fl_server.settings import Settings
+from shared_models.canonical import canonical
 from shared_models.errors import LedgerError
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.files import append_line
@@ -129,7 +130,12 @@ class Federation:
         return sign_receipt(self._key, self._settings.study.id, device, used[-1] if used else "")
 
     def _close(self, model: EmotionModel, before: Checkpoint, outcome: Outcome) -> Checkpoint | None:
-        """Steps, records and checkpoints; None where too few updates came."""
+        """Steps, records and checkpoints; None where too few updates came.
+
+        What devices signed is kept also then: an auditor finds every debit that the server has seen.
+        """
+        for intent in outcome.intents.values():
+            append_line(self._folder.intents, canonical(intent.model_dump(mode="json")))
         if outcome.mean.count < self._protocol.quorum:
             return None
         model.add(outcome.mean.result())
@@ -188,7 +194,7 @@ class Federation:
             state=state,
             online=online,
             asked=outcome.asked if outcome else 0,
-            accepted=len(outcome.debits) if outcome else 0,
+            accepted=len(outcome.intents) if outcome else 0,
             rejected=outcome.rejected if outcome else {},
             **{name: checkpoint.metrics[name] for name in ("accuracy", "uar", "macro_f1")},
             epsilon=self._policy.epsilon_after(most) if most else 0.0,

@@ -19,9 +19,12 @@ class FederationFolder:
         self.enrolment = root / "enrolment.db"
         self.transport = root / "transport.db"
         self.ledger = root / "ledger.jsonl"
+        self.intents = root / "intents.jsonl"
+        self.device_ledgers = root / "device-ledgers"
         self.rounds = root / "rounds.jsonl"
         self.checkpoints = root / "checkpoints"
         self.report = root / "report.html"
+        self.audit = root / "audit.json"
         self.lock = root / "server.lock"
         self.log = root / "server.log"
 

@@ -23,6 +23,7 @@ from fl_server.settings import RoundSettings
 from shared_models.errors import WireError
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.weights import weights_hash
+from shared_models.privacy.ledger import Entry
 from shared_models.privacy.policy import Policy
 from shared_models.privacy.receipts import Receipt
 from shared_models.wire import Task, encode_task, shapes_of
@@ -35,12 +36,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a round's tasks. `debits` maps pseudonyms to the hash of the ledger entry behind their update."""
+    """What came of a round's tasks. `intents` maps pseudonyms to the ledger entry behind their update."""
 
     asked: int
-    debits: dict[str, str]
+    intents: dict[str, Entry]
     rejected: dict[str, int]
     mean: StreamingMean
+
+    @property
+    def debits(self) -> dict[str, str]:
+        """The hash of each of these entries: what the server's ledger names."""
+        return {device: intent.hash for device, intent in self.intents.items()}
 
 
 class Stopped(Exception):  # noqa: N818 - no error
@@ -100,7 +106,7 @@ class RoundProtocol:
         shapes = shapes_of(model.trainable(self._policy.trainable))
         checker, mean = Checker(self._policy, shapes), StreamingMean(shapes)
         open_tasks = self._send(grid, model, round_, devices)
-        asked, debits, rejected = len(open_tasks), {}, Counter[str]()
+        asked, intents, rejected = len(open_tasks), dict[str, Entry](), Counter[str]()
         deadline = time.monotonic() + self._settings.deadline_seconds
         while open_tasks and time.monotonic() < deadline:
             for reply in grid.pull_messages(list(open_tasks)):
@@ -114,11 +120,11 @@ class RoundProtocol:
                     log.warning("round %d: device %s rejected: %s", round_, expected.device, error.reason)
                     continue
                 mean.add(update.delta)
-                debits[expected.device] = update.intent.hash
+                intents[expected.device] = update.intent
             self._pause()
         if open_tasks:
             rejected["no_answer"] += len(open_tasks)
-        return Outcome(asked, debits, dict(rejected), mean)
+        return Outcome(asked, intents, dict(rejected), mean)
 
     def _send(self, grid: Grid, model: EmotionModel, round_: int, devices: dict[int, Device]) -> dict[str, Expected]:
         """Pushes one task a device; what is expected back, by message id."""

@@ -12,6 +12,7 @@ from fl_server.enrolment.registry import Device, Registry
 from fl_server.enrolment.service import EnrolmentService, start_enrolment
 from fl_server.federation import Federation, RoundSummary
 from fl_server.folder import FederationFolder
+from fl_server.legal.gate import check_gate
 from fl_server.settings import Settings
 from fl_server.transport import Transport
 from shared_models.canonical import canonical
@@ -43,7 +44,8 @@ class Server:
         announce: Callable[[RoundSummary], None],
         notice: Callable[[str], None],
     ) -> None:
-        """Raises SettingsError, PolicyError, CertificateError, LedgerError, DataError or ModelError."""
+        """Raises LegalError, SettingsError, PolicyError, CertificateError, LedgerError, DataError or ModelError."""
+        warnings = check_gate(settings.study)
         check_certificate(folder)
         self._folder, self._settings = folder, settings
         self._policy = settings.privacy_policy()
@@ -58,6 +60,10 @@ class Server:
             folder, settings, self._policy, ledger, self._key, benchmark, self._stop, announce, notice
         )
         self._federation.begin(self._initial)
+        if settings.study.is_synthetic_simulation:
+            notice("This federation runs as a research simulation with synthetic data: no legal question is asked")
+        for finding in warnings:
+            notice(f"Warning: {finding.sentence}")
 
     def run(self, last_round: int) -> None:
         """Opens the ports and runs rounds until `last_round` or `stop`. Raises AddressError where a port is taken."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fl_server.legal.answers import Answers
 from shared_models.errors import SettingsError, UsageError
 from shared_models.privacy.mechanism import Count, Positive, Rate, Unit
 from shared_models.privacy.policy import Policy
@@ -17,14 +18,13 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class StudySettings(_Section):
-    """Who runs the study and why. Shown to students before they consent."""
+class StudySettings(Answers):
+    """Who runs the study and why, shown to students before they consent; and the legal gate's answers."""
 
     id: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
     title: str
     controller: str
     contact: str
-    purpose: Literal["research simulation"] = "research simulation"
     consent_text: str
 
 

@@ -19,6 +19,8 @@ AttuneError
 |- KeyStoreError      24   the key that opens the store is missing or wrong
 |- RoundError         25   a round could not be completed
 |- WireError          26   a message between server and device is malformed or does not fit
+|- LegalError         28   the study may not start: a legal question is unanswered or its answer forbids it
+|- VerificationError  29   a bundle of evidence does not verify
 """
 
 
@@ -107,3 +109,11 @@ class WireError(AttuneError):
     def __init__(self, reason: str, what: str) -> None:
         self.reason = reason
         super().__init__(what, fix="Bring both sides to the same version of Attune")
+
+
+class LegalError(AttuneError):
+    exit_code = 28
+
+
+class VerificationError(AttuneError):
+    exit_code = 29

@@ -2,80 +2,111 @@
 
 import datetime as dt
 import importlib.metadata
-from collections import Counter
-from collections.abc import Sequence
+import json
 from typing import Any
+
+from pydantic import ValidationError
 
 from fl_server.certificates import load_signing_key
 from fl_server.checkpoint import Checkpoint, Checkpoints
 from fl_server.enrolment.registry import Registry
-from fl_server.federation import check_ledger_reaches
 from fl_server.folder import FederationFolder
-from fl_server.report import texts
+from fl_server.legal.gate import findings
+from fl_server.report import curves, texts
+from fl_server.report.alerts import alerts
 from fl_server.report.bands import band
 from fl_server.report.document import Report
+from fl_server.report.intervals import intervals
+from fl_server.report.ledger_figures import claim_spends, ledger_figures
+from fl_server.report.provenance import PROVENANCE
+from fl_server.report.record import Record, read_record
+from fl_server.report.signing import signed
 from fl_server.settings import Settings, load_settings
 from shared_models.canonical import canonical_hash
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import SEQUENCE_FRAMES
 from shared_models.data.sources import parse_spec
-from shared_models.errors import LedgerError, RoundError
+from shared_models.errors import DataError, RoundError
 from shared_models.evaluation.metrics import majority_baseline_of
 from shared_models.networks.registry import build_model
-from shared_models.privacy.accounting import without_amplification
 from shared_models.privacy.claims import Claim, claims_for
-from shared_models.privacy.events import RoundClosed
-from shared_models.privacy.ledger import GENESIS, Entry, read_ledger
 from shared_models.privacy.policy import Policy
-from shared_models.privacy.second_opinions import PLD, second_opinions
+from shared_models.privacy.second_opinions import disagreement, second_opinions
 
-_LIBRARIES = ("attune", "torch", "flwr", "dp-accounting", "cryptography", "opencv-python-headless")
+_LIBRARIES = ("attune", "torch", "flwr", "opacus", "dp-accounting", "cryptography", "opencv-python-headless")
 
 
-def build_report(folder: FederationFolder) -> Report:
-    """A draft report on all rounds so far.
+def build_report(folder: FederationFolder, supersedes: str | None = None) -> Report:
+    """The report alone: see `build_with_record`."""
+    return build_with_record(folder, supersedes)[0]
 
-    Raises RoundError where no round has a checkpoint yet, SettingsError where there is no federation in `folder`.
+
+def build_with_record(folder: FederationFolder, supersedes: str | None = None) -> tuple[Report, Record]:
+    """The report on all rounds so far, and the record that it is made from.
+
+    The report is final and signed where the record holds and nothing stands in the way.
+
+    Raises RoundError where no round has a checkpoint yet, SettingsError where there is no federation in `folder`,
+    DataError where its `audit.json` cannot be read.
     """
     settings = load_settings(folder.settings)
     policy, checkpoints = settings.privacy_policy(), Checkpoints(folder.checkpoints)
     rounds = checkpoints.rounds()
     if not rounds:
         raise RoundError("There is nothing to report yet", fix=f"Run `fl-server start {folder.root}` first")
-    entries, verification = _verified_entries(folder, checkpoints.record(rounds[-1]))
-    closed = [entry.body for entry in entries if isinstance(entry.body, RoundClosed)]
-    participations = Counter(device for round_ in closed for device in round_.debits)
-    most = max(participations.values(), default=0)
-    broken = None if verification["verification"] == "verified" else "the server's ledger does not verify"
+    first, last = checkpoints.record(rounds[0]), checkpoints.record(rounds[-1])
+    record = read_record(folder, settings.study.id, policy, last)
+    said = alerts(record, settings.study)
+    broken = f"the ledger does not verify: {record.failed.detail}" if record.failed else None
+    devices = Registry(folder.enrolment).devices()
+    claims = claims_for(
+        policy,
+        policy.lifetime_rounds,
+        simulated=record.evidence.simulated,
+        broken=broken,
+        enrolled=max(1, len(devices)),
+    )
     fields = {
-        "report": _about(checkpoints.record(rounds[0]), checkpoints.record(rounds[-1])),
-        "study": _study(settings, len(Registry(folder.enrolment).devices())),
-        "claims": [_claim(claim, policy) for claim in claims_for(policy, policy.lifetime_rounds, broken=broken)],
+        "report": _about(first, last, said, supersedes),
+        "study": _study(settings, len(devices)),
+        "claims": [_claim(claim, policy) for claim in claims],
         "mechanism": _mechanism(policy),
-        "accounting": _accounting(policy),
+        "accounting": _accounting(policy, claims[0]),
+        "tuning": texts.TUNING,
         "unprotected": texts.UNPROTECTED,
-        "ledger": _ledger(policy, entries, closed, participations, most) | verification,
+        "ledger": _ledger(policy, record),
         "trust": texts.TRUST,
-        "data": texts.DATA | {"frames_per_sequence": SEQUENCE_FRAMES, "source": texts.SOURCES[settings.study.purpose]},
-        "consent": _consent(settings, len(participations)),
-        "utility_bias": _utility(settings, checkpoints.record(rounds[0]), checkpoints.record(rounds[-1])),
-        "legal": {"purpose": settings.study.purpose, "dpia_reference": None, "gate": []},
+        "data": texts.DATA
+        | {
+            "frames_per_sequence": SEQUENCE_FRAMES,
+            "synthetic": settings.study.synthetic,
+            "source": texts.SOURCES[settings.study.synthetic],
+        },
+        "consent": _consent(settings, record),
+        "utility_bias": _utility(settings, first, last),
+        "audit": _audit(folder),
+        "legal": _legal(settings),
+        "provenance": [{"field": field, "source": source, "how": how} for field, source, how in PROVENANCE],
     }
-    return Report.model_validate(fields)
+    report = _validated(fields, folder)
+    return (report if said else signed(report, load_signing_key(folder))), record
 
 
-def _verified_entries(folder: FederationFolder, last: Checkpoint) -> tuple[Sequence[Entry], dict[str, Any]]:
-    now = dt.datetime.now(dt.UTC)
+def _validated(fields: dict[str, Any], folder: FederationFolder) -> Report:
     try:
-        entries = read_ledger(folder.ledger, load_signing_key(folder).public_key())
-        check_ledger_reaches(entries, last)
-    except LedgerError as error:
-        return [], {"verification": "failed", "verification_detail": str(error), "verified_at": now}
-    detail = f"{len(entries)} entries: every link of the chain and every signature of the server was checked"
-    return entries, {"verification": "verified", "verification_detail": detail, "verified_at": now}
+        return Report.model_validate(fields)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        if problem["loc"][:1] == ("audit",):
+            raise DataError(
+                f"{folder.audit} is not an audit",
+                why=f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}",
+                fix="docs/report.md lists its fields under `audit`",
+            ) from error
+        raise
 
 
-def _about(first: Checkpoint, last: Checkpoint) -> dict[str, Any]:
+def _about(first: Checkpoint, last: Checkpoint, said: list[str], supersedes: str | None) -> dict[str, Any]:
     now = dt.datetime.now(dt.UTC)
     return {
         "id": f"report-{now:%Y%m%dT%H%M%SZ}",
@@ -85,107 +116,114 @@ def _about(first: Checkpoint, last: Checkpoint) -> dict[str, Any]:
         "period_start": first.saved_at,
         "period_end": last.saved_at,
         "status": "draft",
+        "alerts": said,
+        "supersedes": supersedes,
     }
 
 
 def _study(settings: Settings, enrolled: int) -> dict[str, Any]:
+    study = settings.study
     return {
-        "title": settings.study.title,
-        "controller": settings.study.controller,
-        "investigator": None,
-        "data_protection_officer": settings.study.contact,
-        "ethics_reference": None,
-        "regions": [],
+        "id": study.id,
+        "title": study.title,
+        "controller": study.controller,
+        "investigator": study.investigator or None,
+        "data_protection_officer": study.data_protection_officer or study.contact,
+        "ethics_reference": study.ethics_reference or None,
+        "regions": study.regions,
         "intended_use": texts.INTENDED_USE,
         "prohibited_uses": texts.PROHIBITED_USES,
-        "ages": None,
+        "ages": f"{study.minimum_age} and over" if study.minimum_age else None,
         "enrolled": band(enrolled),
     }
 
 
 def _claim(claim: Claim, policy: Policy) -> dict[str, Any]:
-    return claim.model_dump(exclude={"epsilon_without_amplification"}) | {
-        "overlap": 1,
-        "contribution_cap": f"at most {policy.max_sequences} sequences a device, none sharing a frame with another",
-        "covers_all_checkpoints": True,
-    }
+    drawn: dict[str, Any] = {"advantage": None, "curve": [], "trade_off": []}
+    if claim.epsilon is not None:
+        profile = curves.profile(claim_spends(policy, claim.unit, claim.observer == "server"))
+        drawn = {
+            "advantage": curves.advantage(profile),
+            "curve": curves.curve(profile, claim.epsilon),
+            "trade_off": curves.trade_off(profile, claim.epsilon),
+        }
+    return (
+        claim.model_dump()
+        | drawn
+        | {
+            "overlap": 1,
+            "contribution_cap": f"at most {policy.max_sequences} sequences a device, none sharing a frame with another",
+            "covers_all_checkpoints": True,
+        }
+    )
 
 
 def _mechanism(policy: Policy) -> dict[str, Any]:
     model = build_model(policy.model, len(scheme_by_name(policy.scheme).classes))
     trained = sum(parameter.numel() for parameter in model.trainable(policy.trainable).values())
     return {
-        "name": "DP-SGD on each device, one gradient for each sequence (Abadi et al. 2016)",
+        "name": texts.METHODS[policy.unit],
         "trainable_part": policy.trainable,
         "trained_parameters": trained,
-        "noise_multiplier": policy.noise_multiplier,
-        "clip_norm": policy.clip_norm,
-        "sampling_rate": 1.0,
-        "steps_per_round": policy.steps,
-        "lifetime_steps": policy.lifetime_rounds * policy.steps,
-        "sampler_declared": "every stored sequence in every step",
-        "sampler_actual": "every stored sequence in every step",
+        "noise": [
+            {
+                "unit": mechanism.unit,
+                "noise_multiplier": mechanism.sigma,
+                "clip_norm": mechanism.clip_norm,
+                "sampling_rate": mechanism.q,
+                "steps_per_round": mechanism.steps,
+                "lifetime_steps": policy.lifetime_rounds * mechanism.steps,
+            }
+            for mechanism in policy.mechanisms
+        ],
+        "sampler_declared": texts.SAMPLERS[policy.q < 1],
+        "sampler_actual": texts.SAMPLERS[policy.q < 1],
         "denominator": f"{policy.denominator}, fixed by the policy",
         "random_generator": "ChaCha20 key stream from the operating system's randomness, inverse distribution function",
         "versions": {name: importlib.metadata.version(name) for name in _LIBRARIES},
     }
 
 
-def _accounting(policy: Policy) -> dict[str, Any]:
-    spends = policy.spends_after(policy.lifetime_rounds)
+def _accounting(policy: Policy, main: Claim) -> dict[str, Any]:
+    opinions: dict[str, float] = {}
+    agreement = texts.NOT_COUNTED
+    if main.epsilon is not None:
+        spends = claim_spends(policy, main.unit, main.observer == "server")
+        opinions = second_opinions(spends, policy.delta)
+        agreement = disagreement(spends, policy.delta) or texts.AGREEMENT
     return {
-        "accountant": "Gaussian differential privacy, closed form (Dong et al. 2019; Balle and Wang 2018)",
+        "accountant": texts.ACCOUNTANTS[policy.q < 1],
         "composition": "every step of every round that a device ever takes part in",
-        "second_accountant": PLD,
-        "second_epsilon": second_opinions(spends, policy.delta)[PLD],
-        "epsilon_without_amplification": without_amplification(spends, policy.delta),
-        "delta_reason": "far below one in the number of sequences that any device stores",
-    }
-
-
-def _ledger(
-    policy: Policy, entries: Sequence[Entry], closed: list[RoundClosed], participations: Counter[str], most: int
-) -> dict[str, Any]:
-    spent = policy.epsilon_after(most) if most else 0.0
-    by_count = Counter(participations.values())
-    taken: Counter[str] = Counter()
-    debits = []
-    for round_ in closed:
-        taken.update(round_.debits.keys())
-        debits.append(
-            {
-                "round": round_.round,
-                "steps": policy.steps,
-                "noise_multiplier": policy.noise_multiplier,
-                "sampling_rate": 1.0,
-                "epsilon_after": policy.epsilon_after(max(taken.values())),
-                "devices": band(len(round_.debits)),
-            }
-        )
-    return {
-        "cap": policy.epsilon,
-        "spent": spent,
-        "remaining": policy.epsilon - spent,
-        "debits": debits,
-        "devices_by_spent": [
-            {
-                "epsilon_from": policy.epsilon_after(count),
-                "epsilon_to": policy.epsilon_after(count),
-                "devices": band(devices),
-            }
-            for count, devices in sorted(by_count.items())
+        "second_opinions": [
+            {"accountant": name, "epsilon": epsilon, "difference": epsilon / (main.epsilon or 1.0) - 1}
+            for name, epsilon in opinions.items()
         ],
-        "entries": len(entries),
-        "chain_head": entries[-1].hash if entries else GENESIS,
+        "agreement": agreement,
+        "delta_reason": texts.DELTAS[policy.unit == "participant"],
     }
 
 
-def _consent(settings: Settings, took_part: int) -> dict[str, Any]:
+def _ledger(policy: Policy, record: Record) -> dict[str, Any]:
+    evidence = record.evidence
+    return ledger_figures(policy, [] if record.failed else evidence.rounds) | {
+        "entries": len(evidence.entries),
+        "chain_head": evidence.head,
+        "void_rounds": evidence.void,
+        "device_entries": len(evidence.intents),
+        "device_ledgers": len(evidence.device_ledgers),
+        "receipts": len(evidence.receipts),
+        "verification": "failed" if record.failed else "verified",
+        "checks": [vars(check) for check in record.checks],
+        "verified_at": record.read_at,
+    }
+
+
+def _consent(settings: Settings, record: Record) -> dict[str, Any]:
     return texts.CONSENT | {
         "text_hash": canonical_hash(settings.study.consent_text),
-        "states": {"took part": band(took_part)},
-        "withdrawals": band(0),
-        "erasures": band(0),
+        "states": {"took part": band(len(record.evidence.participations))},
+        "withdrawals": band(record.withdrawn),
+        "erasures": band(record.erased),
         "erasure_time": None,
     }
 
@@ -199,6 +237,33 @@ def _utility(settings: Settings, first: Checkpoint, last: Checkpoint) -> dict[st
         "subject_disjoint": None if last.metrics["by_subject"] is None else True,
         "before": first.metrics,
         "after": last.metrics,
+        "intervals": intervals(last.metrics["confusion"]),
         "baselines": {"majority": majority_baseline_of(last.metrics["confusion"])},
         "epsilon_choice": "set by the operator in federation.toml before anybody consented",
+    }
+
+
+def _audit(folder: FederationFolder) -> Any:
+    if not folder.audit.exists():
+        return None
+    try:
+        return json.loads(folder.audit.read_bytes())
+    except ValueError as error:
+        raise DataError(f"{folder.audit} is not JSON", why=str(error)) from error
+
+
+def _legal(settings: Settings) -> dict[str, Any]:
+    study = settings.study
+    if study.is_synthetic_simulation:
+        return {"purpose": study.purpose, "dpia_reference": None, "gate": [], "findings": [], "sign_offs": []}
+    signed = [
+        {"role": "operator", "name": study.answered_by, "on": study.answered_on or None},
+        {"role": "ethics board", "name": study.ethics_reference, "on": None},
+    ]
+    return {
+        "purpose": study.purpose,
+        "dpia_reference": study.dpia_reference or None,
+        "gate": [{"entry": entry, "question": q, "answer": answer} for entry, q, answer in study.in_words()],
+        "findings": [vars(finding) for finding in findings(study)],
+        "sign_offs": [sign_off for sign_off in signed if sign_off["name"]],
     }

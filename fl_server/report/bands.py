@@ -14,6 +14,10 @@ _UPPER_ENDS: tuple[tuple[int, Band], ...] = (
 )
 
 
+BANDS: tuple[Band, ...] = (*(name for _, name in _UPPER_ENDS), "500 or more")
+"""All bands, the lowest first."""
+
+
 def band(count: int) -> Band:
     """The band that `count` people fall into; nobody and nine look the same."""
     return next((name for upper, name in _UPPER_ENDS if count <= upper), "500 or more")

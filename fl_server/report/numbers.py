@@ -1,11 +1,10 @@
-"""How the report writes numbers and moments: epsilon never smaller than it is, what is left never larger."""
+"""How pages write numbers and moments: epsilon never smaller than it is, what is left never larger."""
 
 import math
 from datetime import UTC, datetime
 
-from markupsafe import Markup
-
 _FLOAT_NOISE = 1e-9
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def rounded_up(value: float) -> str:
@@ -18,11 +17,10 @@ def rounded_down(value: float) -> str:
     return f"{math.floor(value * 100 + _FLOAT_NOISE) / 100:.2f}"
 
 
-def scientific(value: float) -> Markup:
-    """As in 1 x 10 to the power of -5, for HTML."""
+def scientific(value: float) -> str:
+    """A mantissa, and ten to a power in superscripts."""
     mantissa, exponent = f"{value:.1e}".split("e")
-    power = Markup("&minus;{}" if int(exponent) < 0 else "{}").format(abs(int(exponent)))
-    return Markup("{:g}&thinsp;&times;&thinsp;10<sup>{}</sup>").format(float(mantissa), power)
+    return f"{float(mantissa):g} \N{MULTIPLICATION SIGN} 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
 def period(start: datetime | None, end: datetime | None) -> str:

@@ -1,25 +1,36 @@
 """The few pieces of SVG that the report's pictures are made of. All text is escaped on its way in."""
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-INK = "#1c2833"
-MUTED = "#55626e"
-GRID = "#e2e7eb"
-BLUE = "#1f5d8c"
-PALE = "#b4c6d4"
-AMBER = "#b5521b"
-WHITE = "#ffffff"
+from fl_server.report.blocks import Picture
+
+INK, MUTED, GRID = "var(--ink)", "var(--muted)", "var(--grid)"
+BLUE, PALE, AMBER, PAPER = "var(--blue)", "var(--pale)", "var(--amber)", "var(--paper)"
+"""Colours by their name in report.css, which has a light and a dark value for each."""
+
+_ON_PAPER = {
+    "ink": "#1c2833",
+    "muted": "#55626e",
+    "grid": "#e2e7eb",
+    "blue": "#1f5d8c",
+    "pale": "#b4c6d4",
+    "amber": "#b5521b",
+    "paper": "#ffffff",
+}
+_FILE_HEAD = '<svg xmlns="http://www.w3.org/2000/svg" font-family="Libertinus Serif" font-size="14" '
+_VARIABLE = re.compile(r"var\(--(\w+)\)")
 
 Point = tuple[float, float]
 
 
-def picture(name: str, size: tuple[int, int], title: str, description: str, parts: Iterable[Markup]) -> Markup:
-    """One <svg> with a title and a description for those who cannot see it. `name` is unique in the page."""
-    return Markup(
+def picture(name: str, size: tuple[int, int], title: str, description: str, parts: Iterable[Markup]) -> Picture:
+    """One picture with a title and a description for those who cannot see it. `name` is unique in the page."""
+    svg = Markup(
         '<svg viewBox="0 0 {width} {height}" role="img" aria-labelledby="{name}-title {name}-description">'
         '<title id="{name}-title">{title}</title>'
         '<desc id="{name}-description">{description}</desc>{body}</svg>'
@@ -31,6 +42,7 @@ def picture(name: str, size: tuple[int, int], title: str, description: str, part
         description=description,
         body=Markup("").join(parts),
     )
+    return Picture(svg, title, f"{title}. {description}")
 
 
 def text(at: Point, words: str, *, anchor: str = "start", colour: str = MUTED, bold: bool = False) -> Markup:
@@ -50,6 +62,12 @@ def box(at: Point, width: float, height: float, fill: str) -> Markup:
     return Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}"/>').format(
         *at, width, height, fill
     )
+
+
+def on_paper(svg: str) -> str:
+    """The same picture as a file of its own, with the colours of white paper in place of their names."""
+    coloured = _VARIABLE.sub(lambda found: _ON_PAPER[found[1]], svg)
+    return coloured.replace("<svg ", _FILE_HEAD, 1)
 
 
 def ticks(top: float, at_most: int = 6) -> list[float]:
@@ -79,6 +97,7 @@ class Axes:
         return self.top + self.height
 
     def at(self, x: float, y: float) -> Point:
+        """Where the data point (x, y) lies in the picture."""
         return self.left + self.width * x / self.x_top, self.bottom - self.height * y / self.y_top
 
     def draw(self, x_ticks: list[float], y_ticks: list[float], x_label: str, y_label: str) -> list[Markup]:

@@ -33,9 +33,35 @@ TRUST: dict[str, Any] = {
     "secure_sum": False,
     "collusion": "All other devices and the server together learn no more about a sequence than the claim allows.",
 }
-SOURCES = {"research simulation": "videos of rendered faces, as the operator declares by the purpose"}
+SOURCES = {
+    True: "videos of rendered faces, as the operator declares",
+    False: "the webcams of the people who take part, on their own computers",
+}
+AGREEMENT = "yes: every accountant lies within its known slack of the claimed figure"
+NOT_COUNTED = "not asked: there is no figure to agree with"
+METHODS = {
+    "sequence": "DP-SGD on each device, one gradient for each sequence (Abadi et al. 2016)",
+    "participant": "each device's whole update clipped, and its share of the noise added (Dwork et al. 2006)",
+    "none": "training without noise",
+}
+SAMPLERS = {
+    False: "every stored sequence in every step",
+    True: "each sequence by itself, with the policy's probability, drawn on the device (Poisson)",
+}
+ACCOUNTANTS = {
+    False: "Gaussian differential privacy, closed form (Dong et al. 2019; Balle and Wang 2018)",
+    True: "privacy loss distributions (Doroshenko et al. 2022)",
+}
+DELTAS = {
+    False: "far below one in the number of sequences that any device stores",
+    True: "at most a tenth of one in the number of devices enrolled",
+}
+TUNING: dict[str, Any] = {
+    "data": "public or rendered data, before the study began",
+    "charged_epsilon": 0.0,
+    "statement": "public data only, so it cost the participants nothing",
+}
 DATA: dict[str, Any] = {
-    "synthetic": True,
     "leaves_device": [
         "The noised change of the trainable part, once a round.",
         "A signed ledger entry that repeats the policy's figures.",

@@ -75,6 +75,9 @@ def show_outcome(root: Path, folder: FederationFolder, statuses: list[dict[str, 
             f" from {min(shares):.0%} to {max(shares):.0%}\n"
         )
     out.print(_device_table(statuses))
+    out.print(
+        "This ran as a research simulation with synthetic data: the legal gate asks nothing, and nobody was filmed."
+    )
     for what, path in (
         ("Report for an ethics board", folder.report),
         ("Result", root / "result.json"),

@@ -1,17 +1,25 @@
 """A federation in memory: Flower's Grid without a network, on a clock that only waits move."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from flwr.app import Context, Message, RecordDict
 
 from fl_client.app import client_app
+from fl_server.folder import FederationFolder
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import Sequences
 from shared_models.evaluation.benchmark import Benchmark
+from shared_models.evaluation.metrics import score
+from shared_models.networks.model import EmotionModel
+from shared_models.networks.registry import build_model
+from shared_models.networks.weights import WeightsHeader, weights_hash
+from simulations.study import PaperStudy
 
 Handler = Callable[[Message], Message | None]
 
@@ -117,3 +125,42 @@ def benchmark() -> Benchmark:
             tuple(f"{i:016x}" for i in range(count)),
         )
     )
+
+
+@dataclass
+class SmallStudy:
+    """A federation's folder with a record of rounds; its models are not trained."""
+
+    paper: PaperStudy
+    model: EmotionModel
+    metrics: dict[str, Any]
+    rounds: int = 0
+
+    @property
+    def folder(self) -> FederationFolder:
+        return self.paper.folder
+
+    @property
+    def devices(self) -> list[str]:
+        return list(self.paper.devices)
+
+    def round(self, *devices: int) -> None:
+        """One more round, closed with updates of the devices with these numbers."""
+        before = weights_hash(self.model.state_dict())
+        with torch.no_grad():
+            next(self.model.parameters()).add_(1.0)
+        self.rounds += 1
+        updates = {self.devices[i]: f"{self.rounds:064x}" for i in devices}
+        self.paper.close_round(self.rounds, before, self.model, updates, self.metrics)
+
+
+@pytest.fixture
+def small_study(folder: FederationFolder, quick_disk: None) -> SmallStudy:
+    """Three enrolled devices and no round yet."""
+    torch.manual_seed(0)
+    metrics = score(np.eye(7)[[0, 1, 2]], np.array([0, 1, 3]), tuple("abcdefg")).to_dict()
+    header = WeightsHeader(model="cnn-lstm", scheme="basic-7", input_shape=(16, 1, 48, 48), training_data="none")
+    study = SmallStudy(PaperStudy(folder), build_model("cnn-lstm", 7), metrics)
+    study.paper.enrol(3)
+    study.paper.begin(study.model, header, metrics)
+    return study

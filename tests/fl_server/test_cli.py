@@ -133,7 +133,7 @@ def test_a_command_used_wrongly_leaves_with_2_and_makes_nothing(run, arguments, 
 
 
 def test_an_unknown_format_of_report_is_refused(fails, folder):
-    assert "There is no report format 'pdf'" in fails(2, "report", folder.root, "--format", "pdf")
+    assert "There is no report format 'docx'" in fails(2, "report", folder.root, "--format", "docx")
 
 
 def test_before_the_first_round_there_is_nothing_to_report(fails, folder):
@@ -204,3 +204,21 @@ def test_as_a_program_it_is_one_sentence_and_one_exit_code(tmp_path):
     assert ended.stderr.startswith("error: There is no federation in nowhere.")
     assert ended.stderr.count("\n") == 1
     assert FederationFolder(tmp_path / "nowhere").root.exists() is False
+
+
+def test_a_study_on_people_does_not_start_before_its_questions_are_answered(fails, run, capsys, tmp_path):
+    folder = FederationFolder(tmp_path / "study")
+    assert run("init", folder.root, "--set", "study.purpose=scientific research", "--set", "study.synthetic=false") == 0
+    capsys.readouterr()
+    said = fails(28, "start", folder.root)
+    assert "study.ethics_reference: " in said
+    assert "docs/legal-gate.md" in said
+    assert not folder.transport.exists()
+
+
+def test_a_simulation_says_that_it_is_one_when_it_starts(run, capsys, small_start):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", load_settings(small_start.settings).server.fleet_port))
+        other.listen()
+        run("start", small_start.root)
+    assert "runs as a research simulation with synthetic data" in capsys.readouterr().out

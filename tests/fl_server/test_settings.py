@@ -66,6 +66,8 @@ def defaults(model) -> dict[str, dict[str, str]]:
 
 
 def _toml(value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 

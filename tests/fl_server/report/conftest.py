@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fl_server.report import band
+from fl_server.report.bands import band
 from shared_models.evaluation.metrics import majority_baseline, score
 
 CLASSES = ("neutral", "happiness", "fear")
@@ -29,8 +29,10 @@ def fields() -> dict[str, Any]:
             "period_start": now,
             "period_end": now,
             "status": "draft",
+            "alerts": [],
         },
         "study": {
+            "id": "seminar",
             "title": "Emotions in online seminars",
             "controller": "University of Examples",
             "investigator": None,
@@ -47,11 +49,16 @@ def fields() -> dict[str, Any]:
             "name": "Per-sequence DP-SGD",
             "trainable_part": "classifier",
             "trained_parameters": 1032,
-            "noise_multiplier": 3.0,
-            "clip_norm": 0.5,
-            "sampling_rate": 1.0,
-            "steps_per_round": 5,
-            "lifetime_steps": 25,
+            "noise": [
+                {
+                    "unit": "sequence",
+                    "noise_multiplier": 3.0,
+                    "clip_norm": 0.5,
+                    "sampling_rate": 1.0,
+                    "steps_per_round": 5,
+                    "lifetime_steps": 25,
+                }
+            ],
             "sampler_declared": "full batch",
             "sampler_actual": "full batch",
             "denominator": "fixed by the policy",
@@ -61,11 +68,11 @@ def fields() -> dict[str, Any]:
         "accounting": {
             "accountant": "Gaussian closed form",
             "composition": "all steps of a lifetime",
-            "second_accountant": "PLD",
-            "second_epsilon": 7.87,
-            "epsilon_without_amplification": 7.89,
+            "second_opinions": [{"accountant": "PLD", "epsilon": 7.87, "difference": 0.001}],
+            "agreement": "yes",
             "delta_reason": "below one in the number of sequences",
         },
+        "tuning": {"data": "public data", "charged_epsilon": 0.0, "statement": "public data only"},
         "unprotected": ["That this laptop took part, and when"],
         "ledger": {
             "cap": 7.77,
@@ -73,10 +80,15 @@ def fields() -> dict[str, Any]:
             "remaining": 1.11,
             "debits": [debit(1, 4.44), debit(2, 6.66)],
             "devices_by_spent": [{"epsilon_from": 6.06, "epsilon_to": 6.96, "devices": band(4)}],
+            "forecast": [{"participations": n, "epsilon": e} for n, e in enumerate((0.0, 4.44, 6.66, 7.76))],
             "entries": 27,
             "chain_head": "head-of-the-chain",
+            "void_rounds": 0,
+            "device_entries": 0,
+            "device_ledgers": 0,
+            "receipts": 0,
             "verification": "not_verified",
-            "verification_detail": "not checked yet",
+            "checks": [{"name": "the chain", "passed": True, "detail": "each entry is linked"}],
             "verified_at": None,
         },
         "trust": {
@@ -113,14 +125,19 @@ def fields() -> dict[str, Any]:
             "subject_disjoint": True,
             "before": scores(0, 0, 1, 1, 0, 0),
             "after": scores(0, 0, 0, 1, 1, 0),
+            "intervals": {"accuracy": {"low": 0.3, "high": 0.9}},
             "baselines": {"majority": majority_baseline(TARGETS, CLASSES)},
             "epsilon_choice": "the operator",
         },
         "legal": {
             "purpose": "research simulation",
             "dpia_reference": None,
-            "gate": [{"question": "Who sees it?", "answer": "nobody", "recorded_by": "me", "recorded_at": now}],
+            "gate": [{"entry": "institutional_outputs", "question": "Who sees it?", "answer": "nobody"}],
+            "findings": [{"level": "warn", "entry": "purpose", "says": "take care", "source": "a law"}],
+            "sign_offs": [{"role": "operator", "name": "Ada", "on": "2026-09-01"}],
         },
+        "audit": None,
+        "provenance": [{"field": "claims[].epsilon", "source": "the policy", "how": "recomputed"}],
     }
 
 
@@ -131,8 +148,12 @@ def claim(**changes: Any) -> dict[str, Any]:
         "unit": "sequence",
         "adjacency": "one sequence added or removed",
         "epsilon": 7.88 if stated else None,
+        "epsilon_without_amplification": 7.89 if stated else None,
         "delta": 3e-7,
         "mu": 1.23 if stated else None,
+        "advantage": 0.4615 if stated else None,
+        "curve": [{"epsilon": 0.0, "delta": 0.4615}, {"epsilon": 7.88, "delta": 3e-7}] if stated else [],
+        "trade_off": [{"false_alarms": a, "detected": d} for a, d in ((0, 0), (0.27, 0.73), (1, 1))] if stated else [],
         "status": "holds",
         "assumption": "full batches, every step counted" if stated else "nothing hides a whole person",
         "overlap": 1,
@@ -158,6 +179,10 @@ def break_main_claim(fields: dict[str, Any]) -> None:
     fields["claims"][0] |= {
         "status": "assumption_broken",
         "epsilon": None,
+        "epsilon_without_amplification": None,
         "mu": None,
+        "advantage": None,
+        "curve": [],
+        "trade_off": [],
         "assumption": "The same pictures were used twice",
     }

@@ -15,11 +15,9 @@ def test_what_is_left_is_rounded_down(value: float, shown: str) -> None:
     assert rounded_down(value) == shown
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"), [(1e-5, "1&thinsp;&times;&thinsp;10<sup>&minus;5</sup>"), (2.5e-7, "2.5&thinsp;")]
-)
+@pytest.mark.parametrize(("value", "shown"), [(1e-5, "1 x 10⁻⁵"), (2.5e-7, "2.5 x 10⁻⁷"), (1.0, "1 x 10⁰")])
 def test_a_delta_is_written_as_a_power_of_ten(value: float, shown: str) -> None:
-    assert scientific(value).startswith(shown)
+    assert scientific(value).replace("\N{MULTIPLICATION SIGN}", "x") == shown
 
 
 def test_times_are_given_in_utc() -> None:

@@ -1,3 +1,4 @@
+import ast
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 
 import fl_server.report
-from fl_server.report import Report, render_html
+from fl_server.report.content.page import report_page
+from fl_server.report.document import Report
+from fl_server.report.html import render_html
 
-TEMPLATES = Path(fl_server.report.__file__).parent / "templates"
+PACKAGE = Path(fl_server.report.__file__).parent
 FIGURES_OF_THE_PROMISE = (
     "7.88",
     "1.23",
@@ -22,7 +25,7 @@ FIGURES_OF_THE_PROMISE = (
     "4.44",
     "6.06",
     "6.96",
-    "<sup>",
+    "10⁻⁷",
 )
 
 
@@ -53,7 +56,7 @@ class Page(HTMLParser):
 
 
 def render(fields: dict[str, Any]) -> str:
-    return render_html(Report.model_validate(fields))
+    return render_html(report_page(Report.model_validate(fields)))
 
 
 def test_a_promise_that_holds_is_shown_with_its_figures(fields: dict[str, Any]) -> None:
@@ -71,14 +74,14 @@ def test_a_broken_promise_prints_no_guarantee_and_no_number(fields: dict[str, An
     text = Page(html).text
     assert "There is no guarantee. The same pictures were used twice" in text
     assert "times in" not in text
-    assert [tag for tag, _ in Page(html).tags].count("svg") == 1  # the benchmark
+    assert [tag for tag, _ in Page(html).tags].count("svg") == 2  # the benchmark, and the ladder without an end
 
 
 def test_the_page_trusts_the_status_and_not_that_the_numbers_are_gone(fields: dict[str, Any]) -> None:
     document = Report.model_validate(fields)
     unchecked = document.claims[0].model_copy(update={"status": "assumption_broken"})
 
-    html = render_html(document.model_copy(update={"claims": [unchecked]}))
+    html = render_html(report_page(document.model_copy(update={"claims": [unchecked]})))
 
     for figure in FIGURES_OF_THE_PROMISE:
         assert figure not in html
@@ -152,7 +155,7 @@ def test_a_reader_of_any_kind_finds_their_way(fields: dict[str, Any]) -> None:
     assert all("scope" in attributes for tag, attributes in tags if tag == "th")
     assert len(ids) == len(set(ids))
     pictures = [attributes for tag, attributes in tags if tag == "svg"]
-    assert len(pictures) == 4
+    assert len(pictures) == 8
     for attributes in pictures:
         assert attributes["role"] == "img"
         assert set((attributes["aria-labelledby"] or "").split()) <= set(ids)
@@ -160,10 +163,21 @@ def test_a_reader_of_any_kind_finds_their_way(fields: dict[str, Any]) -> None:
     assert all(below - above <= 1 for above, below in pairwise(levels))
 
 
-def test_the_template_holds_no_figures_of_its_own() -> None:
-    for template in TEMPLATES.glob("*.j2"):
-        words = re.sub(r"\{%.*?%\}|\{\{.*?\}\}|<[^>]*>", " ", template.read_text(encoding="utf-8"), flags=re.DOTALL)
-        assert not re.findall(r"(?<![A-Za-z])\d", words), template.name
+def test_templates_and_texts_hold_no_figures_of_their_own() -> None:
+    html = (PACKAGE / "templates" / "page.html.j2").read_text(encoding="utf-8")
+    words = re.sub(r"\{%.*?%\}|\{\{.*?\}\}|<[^>]*>", " ", html, flags=re.DOTALL)
+    assert not re.findall(r"(?<![A-Za-z])\d", words)
+    typst = (PACKAGE / "templates" / "page.typ").read_text(encoding="utf-8")
+    strings = set(re.findall(r'"([^"]*)"', re.sub("//.*", "", typst)))
+    assert {text for text in strings if re.search(r"\d", text)} <= {"a4", "1 / 1"} | set(re.findall(r"#\w{6}", typst))
+    for module in (PACKAGE / "content").glob("*.py"):
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        formats = {id(node.format_spec) for node in ast.walk(tree) if isinstance(node, ast.FormattedValue)}
+        specs = {id(inner) for node in ast.walk(tree) if id(node) in formats for inner in ast.walk(node)}
+        texts = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and id(n) not in specs]
+        assert not [text for text in texts if isinstance(text, str) and re.search(r"(?<![A-Za-z_])\d", text)], (
+            module.name
+        )
 
 
 def test_it_says_plainly_that_it_is_a_simulation(fields: dict[str, Any]) -> None:
@@ -185,17 +199,20 @@ def test_it_is_a_draft_until_the_ledger_is_verified(fields: dict[str, Any]) -> N
     assert "Draft: the ledger has not been verified" in render(fields)
 
     fields["ledger"]["verification"] = "verified"
-    fields["report"]["status"] = "final"
+    signature = {"public_key": "0" * 64, "value": "0" * 128}
+    fields["report"] |= {"status": "final", "signature": signature}
     html = render(fields)
     assert "Final: the ledger is verified" in html
     assert "Draft" not in html
 
 
 @pytest.mark.usefixtures("break_main_claim")
-def test_a_ledger_that_fails_is_announced_at_the_top(fields: dict[str, Any]) -> None:
-    fields["ledger"] |= {"verification": "failed", "verification_detail": "Entry 12 was changed."}
-    text = Page(render(fields)).text
-    assert "The ledger does not verify. Entry 12 was changed." in text.split("For everyone who takes part")[0]
+def test_alerts_are_the_first_lines(fields: dict[str, Any]) -> None:
+    fields["ledger"]["verification"] = "failed"
+    fields["report"]["alerts"] = ["The ledger does not verify. Entry twelve was changed."]
+    first = Page(render(fields)).text.split("Report seminar-report")[0]
+    assert "Draft: the ledger does not verify" in first
+    assert "The ledger does not verify. Entry twelve was changed." in first
 
 
 def test_what_must_and_must_not_be_said(fields: dict[str, Any]) -> None:
@@ -211,5 +228,37 @@ def test_each_round_is_listed_with_a_band_of_devices(fields: dict[str, Any]) -> 
 
 def test_a_class_outside_the_benchmark_has_no_scores(fields: dict[str, Any]) -> None:
     text = Page(render(fields)).text
-    assert "fear 0 not in the benchmark" in text
+    assert "fear none not in the benchmark" in text
     assert "happiness 3 0.500 → 1.000 0.333 → 0.667 0.400 → 0.800 +0.400" in text
+
+
+def test_the_audits_figures_are_shown_beside_the_claim(fields: dict[str, Any]) -> None:
+    assert "No audit of the noise was carried out" in Page(render(fields)).text
+    fields["audit"] = {
+        "date": "2026-10-01",
+        "method": "planted gradients",
+        "canaries": 1000,
+        "mu": 1.1,
+        "mu_low": 0.9,
+        "mu_high": 1.3,
+        "epsilon_low": 2.5,
+        "points": [{"false_alarms": 0.1, "detected": 0.3}],
+        "settings": "as in the study",
+        "limits": ["cannot show that no more is spent"],
+    }
+    text = Page(render(fields)).text
+    assert "1.10, from 0.90 to 1.30" in text
+    assert "cannot show that no more is spent" in text
+
+
+def test_the_answers_of_the_gate_and_its_sources_are_shown(fields: dict[str, Any]) -> None:
+    text = Page(render(fields)).text
+    assert "Who sees it? nobody" in text
+    assert "warn take care a law" in text
+    assert "Ada, 2026-09-01" in text
+
+
+def test_every_number_of_the_page_names_its_record(fields: dict[str, Any]) -> None:
+    text = Page(render(fields)).text
+    assert "Figures from: the policy." in text
+    assert "claims[].epsilon the policy recomputed" in text

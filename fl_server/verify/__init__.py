@@ -1,0 +1,1 @@
+"""Checks a study's evidence offline. Imports nothing of training, transport or Flower."""
