@@ -28,7 +28,7 @@ lint: setup
 	$(VENV)/bin/mypy
 
 bench: setup
-	$(VENV)/bin/fl-sim bench training
+	$(VENV)/bin/fl-sim bench dp
 
 # The generated files are committed; run this after a change to the .proto file.
 proto: setup

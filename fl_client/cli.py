@@ -148,6 +148,34 @@ def status(home: HomeOption = _DEFAULT_HOME, as_json: JsonOption = False) -> Non
     )
 
 
+@app.command(epilog="Example: fl-client privacy --json")
+def privacy(home: HomeOption = _DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """What left this device, when, and what it has cost, recounted from its ledger alone."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from fl_client.account import account
+    from shared_models.privacy.ledger import read_ledger
+
+    place = Home(home)
+    enrolment = load_enrolment(place)
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.ledger_key))
+    facts = account(read_ledger(place.ledger, key), enrolment)
+    if as_json:
+        print_json(facts)
+        return
+    for row in facts["uploads"]:
+        out.print(
+            f"{row['at']}  round {row['round']}: {row['answer']}, by engine {row['engine']};"
+            f" epsilon {row['epsilon_after']:.4f} from then on"
+        )
+    out.print(f"Spent: epsilon {facts['epsilon']:.4f} of {facts['epsilon_cap']:.4f}, delta {facts['delta']:g}")
+    out.print(
+        f"Whoever sees all of it and guesses whether one {facts['unit']} of yours was used is right in at most"
+        f" {facts['right_in_100_now']} of 100 cases now, {facts['right_in_100_at_cap']} at the cap; a coin in 50."
+    )
+    out.print("Every signature and link of the ledger holds. A ledger cannot prove that the noise was added.")
+
+
 @app.command(epilog="Example: fl-client pause")
 def pause(home: HomeOption = _DEFAULT_HOME) -> None:
     """Stop capturing and training at once; nothing is deleted."""

@@ -17,7 +17,7 @@ def policy_paragraph(policy: Policy) -> str:
 
 def odds_sentence(policy: Policy) -> str:
     """The worst case as odds, after the last round."""
-    worst = odds(policy.epsilon, policy.delta, policy.mu_after(policy.participations))
+    worst = odds(policy.epsilon, policy.delta, policy.mu_after(policy.lifetime_rounds))
     return (
         "Someone who sees everything that leaves this computer and guesses whether one sequence of yours was used"
         f" is right in at most {worst.at_most} of {worst.out_of} cases; tossing a coin gives {worst.by_coin}."

@@ -5,6 +5,7 @@ refunds.
 """
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -14,7 +15,7 @@ from torch import Tensor
 from fl_client.high_water import KeptMark
 from fl_client.home import Enrolment, Home, Identity
 from fl_client.keys import KeyVault
-from shared_models.errors import BudgetError, ConsentError, LedgerError, WireError
+from shared_models.errors import BudgetError, ConsentError, LedgerError, StorageError, WireError
 from shared_models.files import atomic_write
 from shared_models.privacy.accounting import epsilon_of
 from shared_models.privacy.events import Aborted, Erased, Intent, Released, Withdrawn, spends_of, spent_epsilon
@@ -78,11 +79,13 @@ class Journal:
 
         A new task is the end of every earlier one that the server has not confirmed.
         """
-        for nonce in self._open():
-            self.aborted(nonce)
+        earlier = self._open()
         atomic_write(self._parcel(intent.nonce), save(delta))
         entry = self._ledger.append(intent, began)
         log.info("round %d: debited, epsilon is now %.4f", intent.round, self.epsilon)
+        with suppress(StorageError):  # tidying up; what counts is on the disk
+            for nonce in earlier:
+                self.aborted(nonce)
         return self._kept(entry, intent.nonce)
 
     def answered(self, nonce: str) -> Update | None:

@@ -16,6 +16,9 @@ bench_app = typer.Typer(help="Measurements of Attune's own code, as ratios insid
 app.add_typer(bench_app, name="bench")
 
 
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
 class Unit(StrEnum):
     SEQUENCE = "sequence"
     PARTICIPANT = "participant"
@@ -57,7 +60,7 @@ def run_(
     seed: Annotated[int, typer.Option(min=0, help="Seed of population, sampling and simulated noise.")] = 0,
     engine: Annotated[Engine, typer.Option(help="local: in this process.")] = Engine.LOCAL,
     directory: Annotated[Path, typer.Option("--out", help="Where result.json goes.")] = Path("runs/sim"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Simulate a federation, privately and without noise, and score both on held-out data."""
     from fl_server.settings import policy_settings
@@ -91,22 +94,45 @@ def run_(
         _print(result, directory)
 
 
-@bench_app.command("training", epilog="Example: fl-sim bench training --json")
-def bench_training(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
-) -> None:
-    """Measure what a private round costs beside the same steps of ordinary training."""
-    from simulations.bench import training
+@bench_app.command("dp", epilog="Example: fl-sim bench dp --json")
+def bench_dp_(as_json: JsonOption = False) -> None:
+    """Measure what exact private training costs beside ordinary training, in time and memory."""
+    from simulations.bench.dp import bench_dp
 
-    measured = training.bench_training()
+    with commandline.progress_by_stage() as follow:
+        measured = bench_dp(follow)
+    _print_rows(measured["cases"], as_json, "CPU time against batched SGD of the same model; peak memory in MiB")
+
+
+@bench_app.command("accounting", epilog="Example: fl-sim bench accounting --json")
+def bench_accounting_(as_json: JsonOption = False) -> None:
+    """Measure how long 200 rounds take to account, beside the other accountants."""
+    from simulations.bench.accounting import bench_accounting
+
+    with commandline.progress_by_stage() as follow:
+        measured = bench_accounting(follow)
+    _print_rows(measured["cases"], as_json, "Epsilon of a device's life at delta 1e-5; wall seconds")
+
+
+def _print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
+    """The figures as JSON, `{"cases": rows}`, or as one table with a row a figure and a column a case."""
+    from rich.table import Table
+
     if as_json:
-        print_json(measured)
+        print_json({"cases": rows})
         return
-    for part, figures in measured.items():
-        out.print(
-            f"{part}, {figures['sequences']} sequences: private {figures['private_cpu_s']:.3f} s CPU,"
-            f" ordinary {figures['ordinary_cpu_s']:.3f} s, ratio {figures['ratio']:.2f}"
-        )
+    table = Table(title=title, title_justify="left")
+    for column in ("", *(row["name"] for row in rows)):
+        table.add_column(column, justify="right" if column else "left", no_wrap=not column, overflow="fold")
+    for name in list(rows[0])[1:]:
+        table.add_row(name, *(_cell(row[name]) for row in rows))
+    out.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{name}: {figure:.4f}" for name, figure in value.items())
+    return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _print(result: dict[str, Any], directory: Path) -> None:

@@ -24,6 +24,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from fl_client.consent import ConsentBook
 from fl_client.home import Enrolment, Home, Identity
+from fl_client.journal import Journal
 from fl_client.participant import Participant
 from fl_client.settings import Limits
 from fl_server.certificates import create_identity
@@ -35,12 +36,17 @@ from shared_models import commandline
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import weights_hash
+from shared_models.privacy.calibration import calibrated
+from shared_models.privacy.gradients import engine_by_name
 from shared_models.privacy.ledger import Ledger
-from shared_models.privacy.policy import Policy, calibrated
+from shared_models.privacy.policy import Policy
+from shared_models.privacy.receipts import Receipt, sign_receipt
 from shared_models.wire import Task, encode_task
 
 torch.set_num_threads(1)
 STUDY = "seminar"
+SERVER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+DEVICE = "00000000"
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,8 @@ class MemoryStore:
             for i in range(count)
         ]
 
+    shelf = None
+
     def load_all(self):
         yield from self.sequences
 
@@ -77,7 +85,11 @@ class Laptop:
 
     def participant(self) -> Participant:
         """As a fresh start of the program makes it."""
-        return Participant(self.enrolment, self.limits, self.consent, self.store, self.ledger(), self.home.outbox)
+        engine = engine_by_name("fast")
+        return Participant(self.enrolment, self.limits, self.consent, self.store, self.journal(), engine)
+
+    def journal(self) -> Journal:
+        return Journal(self.enrolment.policy, self.ledger(), self.home.outbox, self.home.erasures)
 
     def ledger(self) -> Ledger:
         return Ledger(self.home.ledger, self.identity.ledger)
@@ -94,23 +106,37 @@ class Laptop:
         return Device(self.enrolment.pseudonym, node_key, self.identity.ledger.public_key().public_bytes_raw())
 
 
+POLICY: dict[str, Any] = {
+    "epsilon": 8.0,
+    "delta": 1e-5,
+    "participations": 3,
+    "steps": 2,
+    "model": "cnn-lstm",
+    "scheme": "basic-7",
+    "trainable": "classifier",
+    "clip_norm": 0.5,
+    "q": 1.0,
+    "views": 1,
+    "min_survivors": 2,
+    "colluders": 1,
+    "min_rounds_between": 0,
+    "denominator": 40,
+    "max_sequences": 4,
+    "learning_rate": 1.0,
+    "momentum": 0.0,
+    "reply_seconds": 0.0,
+}
+
+
 @pytest.fixture(scope="session")
-def policy() -> Policy:
-    return calibrated(
-        epsilon=8.0,
-        delta=1e-5,
-        participations=3,
-        steps=2,
-        model="cnn-lstm",
-        scheme="basic-7",
-        trainable="classifier",
-        clip_norm=0.5,
-        denominator=40,
-        max_sequences=4,
-        learning_rate=1.0,
-        momentum=0.0,
-        reply_seconds=0.0,
-    )
+def make_policy() -> Callable[..., Policy]:
+    """`make_policy(steps=3)`: a small study's policy, with what is changed and its noise calibrated anew."""
+    return lambda **changes: calibrated(**(POLICY | changes))
+
+
+@pytest.fixture(scope="session")
+def policy(make_policy: Callable[..., Policy]) -> Policy:
+    return make_policy()
 
 
 def _documented_commands(program: str) -> dict[str, list[str]]:
@@ -216,7 +242,7 @@ def enrolment_facts(policy: Policy, ca_pem: str) -> dict[str, Any]:
         "pseudonym": "0a1b2c3d",
         "fleet_address": "127.0.0.1:1",
         "ca_pem": ca_pem,
-        "server_key": Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex(),
+        "server_key": SERVER_KEY.public_key().public_bytes_raw().hex(),
         "ledger_key": "",
         "policy": policy,
     }
@@ -252,8 +278,20 @@ def laptop(make_laptop: Callable[..., Laptop]) -> Laptop:
     return make_laptop()
 
 
+@pytest.fixture(scope="session")
+def server_key() -> Ed25519PrivateKey:
+    """What the study's server signs with."""
+    return SERVER_KEY
+
+
+@pytest.fixture(scope="session")
+def make_receipt() -> Callable[..., Receipt]:
+    """The server's receipt for an entry of a device's ledger, of the first device and for none where not given."""
+    return lambda entry="", device=DEVICE: sign_receipt(SERVER_KEY, STUDY, device, entry)
+
+
 @pytest.fixture
-def make_task(policy: Policy, model: EmotionModel) -> Callable[..., Task]:
+def make_task(policy: Policy, model: EmotionModel, make_receipt: Callable[..., Receipt]) -> Callable[..., Task]:
     def make(round_: int = 1, nonce: str = "", **changed: Any) -> Task:
         weights = dict(model.state_dict())
         facts = {
@@ -262,6 +300,7 @@ def make_task(policy: Policy, model: EmotionModel) -> Callable[..., Task]:
             "nonce": nonce or secrets.token_hex(16),
             "model_hash": weights_hash(weights),
             "policy_hash": policy.hash,
+            "receipt": make_receipt(),
             "weights": weights,
         }
         return Task(**(facts | changed))

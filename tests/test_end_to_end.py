@@ -19,7 +19,8 @@ from fl_server.status import read_rounds
 from shared_models.data.synthetic.domains import LAPTOP
 from shared_models.data.synthetic.people import person
 from shared_models.data.synthetic.video import write_label_script, write_webcam
-from shared_models.privacy.ledger import Debit, RoundClosed, parse_entry, read_ledger
+from shared_models.privacy.events import Intent, RoundClosed
+from shared_models.privacy.ledger import parse_entry, read_ledger
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 LABELS = ["happiness", "sadness", "surprise", "neutral"]
@@ -251,7 +252,7 @@ def the_ledgers_agree(world: World) -> None:
         name: {
             entry.hash
             for entry in map(parse_entry, (world.home(number) / "ledger.jsonl").read_text().splitlines())
-            if isinstance(entry.body, Debit)
+            if isinstance(entry.body, Intent)
         }
         for number, name in enumerate(used)
     }

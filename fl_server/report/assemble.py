@@ -50,7 +50,7 @@ def build_report(folder: FederationFolder) -> Report:
     fields = {
         "report": _about(checkpoints.record(rounds[0]), checkpoints.record(rounds[-1])),
         "study": _study(settings, len(Registry(folder.enrolment).devices())),
-        "claims": [_claim(claim, policy) for claim in claims_for(policy, policy.participations, broken=broken)],
+        "claims": [_claim(claim, policy) for claim in claims_for(policy, policy.lifetime_rounds, broken=broken)],
         "mechanism": _mechanism(policy),
         "accounting": _accounting(policy),
         "unprotected": texts.UNPROTECTED,
@@ -122,7 +122,7 @@ def _mechanism(policy: Policy) -> dict[str, Any]:
         "clip_norm": policy.clip_norm,
         "sampling_rate": 1.0,
         "steps_per_round": policy.steps,
-        "lifetime_steps": policy.participations * policy.steps,
+        "lifetime_steps": policy.lifetime_rounds * policy.steps,
         "sampler_declared": "every stored sequence in every step",
         "sampler_actual": "every stored sequence in every step",
         "denominator": f"{policy.denominator}, fixed by the policy",
@@ -132,7 +132,7 @@ def _mechanism(policy: Policy) -> dict[str, Any]:
 
 
 def _accounting(policy: Policy) -> dict[str, Any]:
-    spends = policy.spends_after(policy.participations)
+    spends = policy.spends_after(policy.lifetime_rounds)
     return {
         "accountant": "Gaussian differential privacy, closed form (Dong et al. 2019; Balle and Wang 2018)",
         "composition": "every step of every round that a device ever takes part in",

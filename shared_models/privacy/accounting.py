@@ -16,7 +16,8 @@ from typing import NamedTuple
 from scipy.special import log_ndtr
 
 _PRECISION = 1e-9
-_EPSILON_STEP = 1e-4
+EPSILON_STEP = 1e-4
+"""What is printed is rounded up to it."""
 _LARGEST_MU = 1e4
 """Beyond it epsilon is above 5e7 and counts as infinite: the curve's two terms no longer cancel in floating point."""
 _LEAST_SAMPLED_SIGMA = 0.1
@@ -99,4 +100,4 @@ def _gaussian_epsilon(mu: float, delta: float) -> float:
 
 
 def _rounded_up(epsilon: float) -> float:
-    return epsilon if math.isinf(epsilon) else round(math.ceil(epsilon / _EPSILON_STEP) * _EPSILON_STEP, 4)
+    return epsilon if math.isinf(epsilon) else round(math.ceil(epsilon / EPSILON_STEP) * EPSILON_STEP, 4)

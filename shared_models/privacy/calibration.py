@@ -1,13 +1,14 @@
 """From epsilon to noise, by Opacus' own search along this project's own count of epsilon."""
 
 import math
+from collections.abc import Callable
 
 from opacus.accountants import IAccountant
 from opacus.accountants.registry import register_accountant
 from opacus.accountants.utils import get_noise_multiplier
 
 from shared_models.errors import PolicyError
-from shared_models.privacy.accounting import Spend, epsilon_of, exact_epsilon
+from shared_models.privacy.accounting import EPSILON_STEP, Spend, epsilon_of, exact_epsilon
 from shared_models.privacy.policy import Policy, checked_policy
 
 SIGMA_STEP = 1e-4
@@ -43,7 +44,7 @@ register_accountant(_NAME, _Counted, force=True)
 def calibrate(epsilon: float, delta: float, steps: int, q: float = 1.0) -> float:
     """The smallest noise multiplier, on a grid of 0.0001, with which `steps` steps cost at most `epsilon`.
 
-    With sampling (q < 1) it is at most a tenth of a percent above the smallest. Raises PolicyError where epsilon,
+    Raises PolicyError where epsilon,
     delta, q or the number of steps is out of range, or no noise is enough.
     """
     if not (epsilon > 0 and 0 < delta < 1 and steps >= 1 and 0 < q <= 1):
@@ -52,20 +53,28 @@ def calibrate(epsilon: float, delta: float, steps: int, q: float = 1.0) -> float
             why=f"epsilon {epsilon}, delta {delta}, rate {q} and {steps} steps must all be positive, delta below 1,"
             " the rate at most 1",
         )
+    target = math.floor(epsilon / EPSILON_STEP + 1e-6) * EPSILON_STEP
     try:
         found = get_noise_multiplier(
-            target_epsilon=epsilon,
+            target_epsilon=target,
             target_delta=delta,
             sample_rate=q,
             steps=steps,
             accountant=_NAME,
-            epsilon_tolerance=_TOLERANCE[q == 1] * epsilon,
+            epsilon_tolerance=_TOLERANCE[q == 1] * target,
         )
     except ValueError as error:
         raise PolicyError("The noise cannot be calibrated", why=f"no noise reaches epsilon {epsilon:g}") from error
-    ticks = math.ceil(found / SIGMA_STEP - 1e-6)
-    while epsilon_of([Spend(round(ticks * SIGMA_STEP, 4), q, steps)], delta) > epsilon:
+    return _least_on_grid(found, lambda sigma: epsilon_of([Spend(sigma, q, steps)], delta) <= epsilon)
+
+
+def _least_on_grid(found: float, enough: Callable[[float], bool]) -> float:
+    """The smallest multiple of SIGMA_STEP that is `enough`, by trying those next to what the search found."""
+    ticks = max(1, math.ceil(found / SIGMA_STEP))
+    while not enough(round(ticks * SIGMA_STEP, 4)):
         ticks += 1
+    while ticks > 1 and enough(round((ticks - 1) * SIGMA_STEP, 4)):
+        ticks -= 1
     return round(ticks * SIGMA_STEP, 4)
 
 

@@ -92,11 +92,11 @@ class Policy(BaseModel):
     @model_validator(mode="after")
     def _noise_fits_the_cap(self) -> Self:
         if self.unit == "sequence" and self.noise_multiplier == 0:
-            raise ValueError("noise multiplier 0.0 costs more than any lifetime cap")
+            raise ValueError(f"noise multiplier 0 costs more than the lifetime cap of epsilon {self.epsilon}")
         for mechanism in self.mechanisms:
-            if self.epsilon_after(self.participations, mechanism.unit) > self.epsilon:
+            if self.epsilon_after(self.lifetime_rounds, mechanism.unit) > self.epsilon:
                 raise ValueError(
-                    f"noise multiplier {mechanism.sigma} over {self.participations} participations of"
+                    f"noise multiplier {mechanism.sigma} over {self.lifetime_rounds} participations of"
                     f" {mechanism.steps} steps costs more than the lifetime cap of epsilon {self.epsilon}"
                 )
         return self
@@ -143,13 +143,11 @@ class Policy(BaseModel):
         return next((mechanism for mechanism in self.mechanisms if mechanism.unit == unit), None)
 
     def spends_after(self, participations: int, unit: Unit | None = None) -> list[Spend]:
-        """What `participations` rounds spend of `unit`, the policy's own where none is given.
-
-        The lifetime cap on steps ends them earlier where it is below that many rounds.
-        """
-        rounds = min(participations, self.lifetime_rounds)
+        """What `participations` rounds spend of `unit`, the policy's own where none is given."""
         mechanism = self._mechanism(unit)
-        return [] if mechanism is None or rounds == 0 else [mechanism.spend._replace(steps=rounds * mechanism.steps)]
+        if mechanism is None or participations == 0:
+            return []
+        return [mechanism.spend._replace(steps=participations * mechanism.steps)]
 
     def mu_after(self, participations: int, unit: Unit | None = None) -> float:
         """The GDP parameter of one unit after `participations` rounds, without amplification by sampling."""

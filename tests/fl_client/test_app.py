@@ -7,6 +7,7 @@ from fl_client.app import REFUSED, client_app
 from shared_models.errors import (
     BudgetError,
     CameraError,
+    ClockError,
     ConsentError,
     KeyStoreError,
     LedgerError,
@@ -56,7 +57,8 @@ def test_an_answer_is_the_reply_to_its_task(ask):
         (StorageError(CANARY), "storage"),
         (WireError("stale", CANARY), "task"),
         (ModelError(CANARY), "error"),
-        (LedgerError(CANARY), "error"),
+        (ClockError(CANARY), "clock"),
+        (LedgerError(CANARY), "ledger"),
         (KeyStoreError(CANARY), "error"),
         (CameraError(CANARY), "error"),
         (RuntimeError(CANARY), "error"),

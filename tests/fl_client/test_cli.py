@@ -233,11 +233,11 @@ def test_a_ledger_that_was_changed_is_not_shown_as_if_it_held(fails, enrolled, l
     fails(14, "status", "--home", enrolled.root)
 
 
-def test_a_ledger_of_another_device_is_not_this_one_s(fails, enrolled, make_laptop, task_record):
+def test_a_ledger_of_another_device_is_not_this_one_s(fails, enrolled, make_laptop, task_record, make_receipt):
     other = make_laptop(7)
-    other.participant().answer(task_record())
+    other.participant().answer(task_record(receipt=make_receipt(device=other.enrolment.pseudonym)))
     enrolled.ledger.write_bytes(other.home.ledger.read_bytes())
-    assert Ledger(other.home.ledger, other.identity.ledger).debits
+    assert Ledger(other.home.ledger, other.identity.ledger).intents
     fails(14, "status", "--home", enrolled.root)
 
 

@@ -32,6 +32,12 @@ class MemoryVault:
     def destroy(self, name):
         self.keys.pop(name, None)
 
+    def note(self, name, text):
+        self.keys[name] = text
+
+    def noted(self, name):
+        return self.keys.get(name)
+
 
 class Frames(FrameSource):
     """So many frames of noise at 8 a second, then what `then` does."""
@@ -73,7 +79,7 @@ def store(laptop):
 @pytest.fixture
 def daemon(laptop, store):
     """A daemon whose study's server is not there."""
-    return Daemon(laptop.home, Settings(), laptop.enrolment, laptop.identity, store)
+    return Daemon(laptop.home, Settings(), laptop.enrolment, laptop.identity, store, laptop.journal())
 
 
 @pytest.fixture
@@ -189,7 +195,14 @@ def test_a_full_store_takes_no_more_than_the_policy_allows(daemon, store, policy
 
 def test_a_policy_beyond_this_device_s_limits_is_refused_before_anything_starts(laptop, store):
     with pytest.raises(PolicyError, match="because of its epsilon"):
-        Daemon(laptop.home, Settings(limits=Limits(max_epsilon=1)), laptop.enrolment, laptop.identity, store)
+        Daemon(
+            laptop.home,
+            Settings(limits=Limits(max_epsilon=1)),
+            laptop.enrolment,
+            laptop.identity,
+            store,
+            laptop.journal(),
+        )
     assert not laptop.home.status.exists()
 
 

@@ -196,7 +196,9 @@ def test_a_policy_or_signature_that_was_altered_is_refused(description):
 
 
 def test_a_signed_policy_that_costs_more_than_it_says_is_refused(description, folder):
-    cheap = description.policy.replace('"participations":6', '"participations":60')
+    cheap = description.policy.replace('"lifetime_steps":24', '"lifetime_steps":240').replace(
+        '"participations":6', '"participations":60'
+    )
     assert cheap != description.policy
     altered = type(description)()
     altered.CopyFrom(description)

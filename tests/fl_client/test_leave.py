@@ -24,7 +24,7 @@ def test_who_leaves_takes_everything_along(laptop, vault) -> None:
         store.add(laptop.store.sequences[0].frames, 1, "happiness", "script", laptop.consent.current().since)
     (laptop.home.outbox / "kept.safetensors").write_bytes(b"an update")
 
-    leave(laptop.home, vault)
+    leave(laptop.home, vault, laptop.enrolment)
 
     assert laptop.consent.current().state is State.WITHDRAWN
     assert not list((laptop.home.store / "sessions").iterdir())
@@ -43,5 +43,20 @@ def test_a_record_that_cannot_be_written_keeps_nothing_alive(laptop, vault, monk
 
     monkeypatch.setattr(ConsentBook, "withdraw", full)
     with pytest.raises(StorageError):
-        leave(laptop.home, vault)
+        leave(laptop.home, vault, laptop.enrolment)
     assert not list((laptop.home.store / "sessions").iterdir())
+
+
+def test_the_ledger_says_that_its_owner_left(laptop, vault, task_record) -> None:
+    laptop.identity.save(laptop.home, vault)
+    laptop.participant().answer(task_record(1))
+    leave(laptop.home, vault, laptop.enrolment)
+    assert [entry.body.kind for entry in laptop.ledger().entries] == ["intent", "aborted", "withdraw"]
+
+
+def test_a_forgotten_passphrase_keeps_nobody_in(laptop, vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    laptop.identity.save(laptop.home, vault)
+    monkeypatch.delenv("ATTUNE_PASSPHRASE_FILE")
+    leave(laptop.home, open_vault(laptop.home.root), laptop.enrolment)
+    assert laptop.consent.current().state is State.WITHDRAWN
+    assert not laptop.home.ledger.exists()

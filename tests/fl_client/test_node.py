@@ -70,8 +70,8 @@ class Connection:
         self.pushed.append((self.clock.now, reply))
 
 
-class FakeParticipant:
-    """Has budget for so many checks; remembers which debits were closed."""
+class FakeJournal:
+    """Has budget for so many checks; remembers which intents were closed."""
 
     def __init__(self, budget=100):
         self.budget, self.closed, self.disk_is_full = budget, [], False
@@ -108,7 +108,7 @@ class Loop:
     def __init__(self, laptop, clock, monkeypatch, script=(), reply_seconds=10.0):
         self.clock, self.reports, self.connections = clock, [], []
         self.training_seconds, self.reply = 0.0, update
-        self.participant = FakeParticipant()
+        self.journal = FakeJournal()
         self.connection = Connection(script, clock)
         self.refusals = []
         policy = laptop.enrolment.policy.model_copy(update={"reply_seconds": reply_seconds})
@@ -117,7 +117,7 @@ class Loop:
         self.loop = NodeLoop(
             enrolment,
             laptop.identity.node,
-            self.participant,
+            self.journal,
             self.app,
             laptop.consent,
             NodeSettings(poll_seconds=20, retry_seconds=10),
@@ -193,7 +193,7 @@ def test_a_refusal_leaves_at_the_same_fixed_time(make):
     loop.reply = lambda task: Message(Error(1, "error"), reply_to=task)
     [(at, reply)] = loop.run().connection.pushed
     assert (at, reply.error.reason) == (1010.0, "error")
-    assert loop.participant.closed == []
+    assert loop.journal.closed == []
 
 
 @pytest.mark.parametrize("ends", ["stop", "pause", "withdraw"])
@@ -201,7 +201,7 @@ def test_an_answer_never_leaves_early_or_against_the_student_s_word(make, clock,
     loop = make(a_task)
     clock.at_wait = {1: clock.set if ends == "stop" else getattr(laptop.consent, ends), 3: clock.set}
     loop.run()
-    assert loop.connection.pushed == loop.participant.closed == []
+    assert loop.connection.pushed == loop.journal.closed == []
 
 
 def test_an_answer_that_is_late_already_leaves_at_once(make, clock):
@@ -212,17 +212,17 @@ def test_an_answer_that_is_late_already_leaves_at_once(make, clock):
 
 
 def test_the_debit_is_closed_only_once_the_answer_has_arrived(make, clock):
-    assert make(a_task).run().participant.closed == [NONCE]
+    assert make(a_task).run().journal.closed == [NONCE]
     clock.stopped = False
     lost = make(a_task)
     lost.connection.refuse_push = [AddressError("The exchange with the server broke off")]
     clock.at_wait = {len(clock.waits) + 2: clock.set}
-    assert lost.run().participant.closed == []
+    assert lost.run().journal.closed == []
 
 
 def test_a_full_disk_after_the_answer_does_not_end_the_loop(make, caplog):
     loop = make(a_task, a_task)
-    loop.participant.disk_is_full = True
+    loop.journal.disk_is_full = True
     assert len(loop.run().connection.pushed) == 2
     assert "the ledger could not say so" in caplog.text
 
@@ -265,14 +265,14 @@ def test_while_the_line_is_down_the_same_answer_is_sent_again(make):
     loop.run()
     [(_, sent)] = loop.connection.pushed
     assert [answer is sent for answer in answers] == [True]
-    assert loop.participant.closed == [NONCE]
+    assert loop.journal.closed == [NONCE]
 
 
 def test_an_answer_that_nobody_takes_in_time_is_given_up(make, clock):
     loop = make(a_task)
     loop.connection.refuse_push = [LineDownError("nobody answers")] * 50
     loop.run()
-    assert loop.connection.pushed == loop.participant.closed == []
+    assert loop.connection.pushed == loop.journal.closed == []
     assert 60 <= clock.now - 1010 <= 60 + 4 * 15
 
 
@@ -302,7 +302,7 @@ def test_a_server_that_does_not_know_the_device_ends_the_loop(make, clock):
 @pytest.mark.parametrize("budget", [0, 2])
 def test_when_the_budget_is_spent_it_says_so_and_takes_no_more_tasks(make, clock, budget):
     loop = make(a_task, a_task, a_task)
-    loop.participant.budget = budget
+    loop.journal.budget = budget
     loop.run()
     assert not clock.is_set()
     assert "budget of this device is spent" in loop.reports[-1]

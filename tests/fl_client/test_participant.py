@@ -8,10 +8,23 @@ import torch
 from flwr.app import RecordDict
 
 from fl_client import participant as participant_module
+from fl_client.participant import Participant
 from fl_client.settings import Limits
-from shared_models.errors import BudgetError, ConsentError, PolicyError, StorageError, WireError
+from shared_models.errors import (
+    BudgetError,
+    ClockError,
+    ConsentError,
+    LedgerError,
+    PolicyError,
+    StorageError,
+    WireError,
+)
 from shared_models.networks.weights import weights_hash
-from shared_models.privacy.ledger import Debit, Released, read_ledger
+from shared_models.privacy import ledger as ledger_module
+from shared_models.privacy.events import Aborted, Erased, Intent, Released, Withdrawn
+from shared_models.privacy.gradients import ENGINES, engine_by_name
+from shared_models.privacy.ledger import read_ledger
+from shared_models.privacy.receipts import Receipt
 from shared_models.wire import decode_update, shapes_of
 
 NONCE = "ab" * 16
@@ -32,25 +45,27 @@ def on_disk(laptop):
     return [entry.body for entry in read_ledger(laptop.home.ledger, laptop.identity.ledger.public_key())]
 
 
+def intents(laptop):
+    return [event for event in on_disk(laptop) if isinstance(event, Intent)]
+
+
 def full_disk(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_an_answer_holds_a_debit_that_says_what_was_spent(laptop, make_task, task_record, read_update, policy):
+def test_an_answer_holds_an_intent_that_says_what_was_spent(laptop, make_task, task_record, read_update, policy):
     task = make_task(2, NONCE)
     update = read_update(laptop.participant().answer(task_record(2, NONCE)))
     assert update.nonce == NONCE
-    assert update.debit.body == Debit(
+    assert update.intent.body == Intent(
         study="seminar",
         device=laptop.enrolment.pseudonym,
         round=2,
         nonce=NONCE,
         model_hash=task.model_hash,
         policy_hash=policy.hash,
-        sigma=policy.noise_multiplier,
-        clip_norm=0.5,
-        steps=2,
-        engine="loop",
+        mechanisms=policy.mechanisms,
+        engine="fast",
         update_hash=weights_hash(update.delta),
     )
 
@@ -65,8 +80,8 @@ def test_the_debit_and_the_bytes_are_on_disk_before_there_is_an_answer(laptop, t
 
     monkeypatch.setattr(participant_module, "encode_update", look_at_the_disk)
     laptop.participant().answer(task_record(1, NONCE))
-    [([debit], parcels)] = seen
-    assert (debit.kind, debit.nonce, parcels) == ("debit", NONCE, [NONCE])
+    [([intent], parcels)] = seen
+    assert (intent.kind, intent.nonce, parcels) == ("intent", NONCE, [NONCE])
 
 
 def test_a_crash_after_the_debit_refunds_nothing(laptop, task_record, read_update, monkeypatch):
@@ -81,10 +96,10 @@ def test_a_crash_after_the_debit_refunds_nothing(laptop, task_record, read_updat
         with pytest.raises(Killed):
             laptop.participant().answer(task_record(1, NONCE))
     again = laptop.participant()
-    assert again.participations == 1
-    debit, update = laptop.ledger().entries[0], read_update(again.answer(task_record(1, NONCE)))
-    assert (update.debit, again.participations) == (debit, 1)
-    assert weights_hash(update.delta) == debit.body.update_hash
+    assert again.journal.participations == 1
+    intent, update = laptop.ledger().entries[0], read_update(again.answer(task_record(1, NONCE)))
+    assert (update.intent, again.journal.participations) == (intent, 1)
+    assert weights_hash(update.delta) == intent.body.update_hash
 
 
 def test_the_same_task_gets_the_same_bytes_and_costs_once(laptop, task_record):
@@ -98,19 +113,19 @@ def test_the_same_task_gets_the_same_bytes_and_costs_once(laptop, task_record):
 def test_a_task_whose_answer_has_arrived_is_not_answered_again(laptop, task_record):
     participant = laptop.participant()
     participant.answer(task_record(1, NONCE))
-    participant.released(NONCE)
+    participant.journal.released(NONCE)
     assert list(laptop.home.outbox.iterdir()) == []
     assert on_disk(laptop)[-1] == Released(nonce=NONCE)
     with pytest.raises(WireError) as refused:
         participant.answer(task_record(1, NONCE))
     assert refused.value.reason == "replay"
-    assert participant.participations == 1
+    assert participant.journal.participations == 1
 
 
 def test_two_tasks_of_one_round_cost_twice_and_share_no_noise(laptop, task_record, read_update):
     participant = laptop.participant()
     one, other = (read_update(participant.answer(task_record(1))) for _ in range(2))
-    assert participant.participations == 2
+    assert participant.journal.participations == 2
     for name, change in one.delta.items():
         assert not torch.equal(change, other.delta[name])
 
@@ -135,25 +150,25 @@ def test_an_older_round_is_refused_and_the_same_or_a_later_one_is_not(laptop, ta
     assert refused.value.reason == "stale"
     participant.answer(task_record(5))
     participant.answer(task_record(6))
-    assert [debit.round for debit in on_disk(laptop)] == [5, 5, 6]
+    assert [event.round for event in intents(laptop)] == [5, 5, 6]
 
 
 def test_at_the_lifetime_cap_no_task_is_answered_any_more(laptop, task_record, policy):
     participant = laptop.participant()
     for round_ in range(1, policy.participations + 1):
-        participant.require_budget()
+        participant.journal.require_budget()
         participant.answer(task_record(round_))
-    assert participant.epsilon == policy.epsilon_after(policy.participations) <= policy.epsilon
+    assert participant.journal.epsilon == policy.epsilon_after(policy.participations) <= policy.epsilon
     for device in (participant, laptop.participant()):
         with pytest.raises(BudgetError, match="budget of this device is spent"):
-            device.require_budget()
+            device.journal.require_budget()
         with pytest.raises(BudgetError):
             device.answer(task_record(9))
-    assert len(on_disk(laptop)) == policy.participations
+    assert len(intents(laptop)) == policy.participations
 
 
 def test_nothing_is_spent_before_the_first_answer(laptop):
-    assert (laptop.participant().epsilon, laptop.participant().participations) == (0.0, 0)
+    assert (laptop.journal().epsilon, laptop.participant().journal.participations) == (0.0, 0)
 
 
 @pytest.mark.parametrize("ends", ["never agreed", "not to train", "paused", "withdrawn"])
@@ -171,13 +186,16 @@ def test_without_consent_there_is_no_answer_and_no_debit(make_laptop, task_recor
     assert list(laptop.home.outbox.iterdir()) == []
 
 
-def test_an_empty_store_answers_like_any_other(make_laptop, task_record, read_update):
+def test_an_empty_store_answers_like_any_other(make_laptop, task_record, read_update, make_receipt):
     empty, full = make_laptop(0, sequences=0), make_laptop(1, sequences=4)
-    answers = [laptop.participant().answer(task_record(1, NONCE)) for laptop in (empty, full)]
+    answers = [
+        laptop.participant().answer(task_record(1, NONCE, receipt=make_receipt(device=laptop.enrolment.pseudonym)))
+        for laptop in (empty, full)
+    ]
     sizes = [[len(array.data) for array in answer["delta"].values()] for answer in answers]
     assert sizes[0] == sizes[1]
-    assert len({len(answer["update"]["debit"]) for answer in answers}) == 1
-    one, other = (read_update(answer).debit.body for answer in answers)
+    assert len({len(answer["update"]["intent"]) for answer in answers}) == 1
+    one, other = (read_update(answer).intent.body for answer in answers)
     own = {"device", "update_hash"}
     assert one.model_dump(exclude=own) == other.model_dump(exclude=own)
 
@@ -196,9 +214,9 @@ def test_only_the_first_sequences_are_used(make_laptop, task_record, policy, mon
     used = []
     train = participant_module.local_update
 
-    def watch(model, policy, inputs, targets, noise):
+    def watch(model, policy, inputs, targets, *others):
         used.append((len(inputs), targets.argmax(dim=1).tolist()))
-        return train(model, policy, inputs, targets, noise)
+        return train(model, policy, inputs, targets, *others)
 
     monkeypatch.setattr(participant_module, "local_update", watch)
     make_laptop(sequences=policy.max_sequences + 3).participant().answer(task_record())
@@ -233,7 +251,7 @@ def test_a_full_disk_under_the_ledger_gives_no_answer_and_leaves_it_whole(laptop
             participant.answer(task_record(2, NONCE))
     assert laptop.home.ledger.read_bytes() == before
     participant.answer(task_record(2, NONCE))
-    assert [debit.round for debit in on_disk(laptop)] == [1, 2]
+    assert [event.round for event in intents(laptop)] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -242,6 +260,9 @@ def test_a_full_disk_under_the_ledger_gives_no_answer_and_leaves_it_whole(laptop
         (Limits(max_epsilon=7.9), "epsilon"),
         (Limits(max_delta=1e-6), "delta"),
         (Limits(max_participations=2), "participations"),
+        (Limits(max_lifetime_steps=5), "lifetime_steps"),
+        (Limits(min_rounds_between=1), "min_rounds_between"),
+        (Limits(min_noise_multiplier=9.0), "noise_multiplier"),
     ],
 )
 def test_a_policy_beyond_this_device_s_own_limits_is_refused_at_once(laptop, limits, field):
@@ -256,3 +277,146 @@ def test_what_is_logged_names_no_path_and_no_sequence(laptop, task_record, caplo
     assert "round 3: debited" in caplog.text
     assert str(laptop.home.root) not in caplog.text
     assert not any(sequence.id in caplog.text for sequence in laptop.store.sequences)
+
+
+def test_a_pause_during_training_costs_nothing(laptop, task_record, monkeypatch):
+    train = participant_module.local_update
+
+    def pause_meanwhile(*given):
+        laptop.consent.pause()
+        return train(*given)
+
+    monkeypatch.setattr(participant_module, "local_update", pause_meanwhile)
+    with pytest.raises(ConsentError, match="paused"):
+        laptop.participant().answer(task_record())
+    assert on_disk(laptop) == []
+    assert list(laptop.home.outbox.iterdir()) == []
+
+
+def test_a_new_task_ends_an_earlier_one_that_was_never_confirmed(laptop, task_record):
+    participant = laptop.participant()
+    participant.answer(task_record(1, NONCE))
+    other = "cd" * 16
+    participant.answer(task_record(2, other))
+    assert [(event.kind, event.nonce) for event in on_disk(laptop)] == [
+        ("intent", NONCE),
+        ("intent", other),
+        ("aborted", NONCE),
+    ]
+    assert [path.stem for path in laptop.home.outbox.iterdir()] == [other]
+    assert participant.journal.participations == 2
+    with pytest.raises(WireError) as refused:
+        participant.answer(task_record(1, NONCE))
+    assert refused.value.reason == "replay"
+
+
+def test_a_task_that_comes_a_thousand_times_costs_once_and_leaves_once(laptop, task_record, quick_disk):
+    participant = laptop.participant()
+    first = content(participant.answer(task_record(1, NONCE)))
+    for _ in range(500):
+        assert content(participant.answer(task_record(1, NONCE))) == first
+    participant.journal.released(NONCE)
+    for _ in range(500):
+        with pytest.raises(WireError):
+            participant.answer(task_record(1, NONCE))
+    assert participant.journal.participations == 1
+
+
+def test_fewer_rounds_apart_than_the_policy_says_is_too_soon(make_laptop, make_policy, task_record):
+    policy = make_policy(min_rounds_between=3)
+    laptop = make_laptop(policy=policy)
+    participant = laptop.participant()
+    participant.answer(task_record(4, policy_hash=policy.hash))
+    for round_ in (4, 6):
+        with pytest.raises(WireError) as refused:
+            laptop.participant().answer(task_record(round_, policy_hash=policy.hash))
+        assert refused.value.reason == "too_soon"
+    participant.answer(task_record(7, policy_hash=policy.hash))
+    assert [event.round for event in intents(laptop)] == [4, 7]
+
+
+def test_the_lifetime_cap_on_steps_ends_it_before_the_cap_on_rounds(make_laptop, make_policy, task_record):
+    policy = make_policy(lifetime_steps=5)
+    laptop = make_laptop(policy=policy)
+    for round_ in (1, 2):
+        laptop.participant().answer(task_record(round_, policy_hash=policy.hash))
+    with pytest.raises(BudgetError):
+        laptop.participant().answer(task_record(3, policy_hash=policy.hash))
+
+
+def test_a_clock_that_runs_backwards_is_refused_and_costs_nothing(laptop, task_record, monkeypatch):
+    participant = laptop.participant()
+    participant.answer(task_record(1))
+    last = laptop.ledger().entries[-1].at
+    monkeypatch.setattr(ledger_module.time, "time", lambda: last - 3600.0)
+    with pytest.raises(ClockError, match="3600 seconds from now"):
+        participant.answer(task_record(2))
+    assert len(on_disk(laptop)) == 1
+
+
+def test_a_ledger_restored_from_a_backup_is_noticed_by_the_server_s_receipt(laptop, task_record, make_receipt):
+    backup = b""
+    for round_ in (1, 2):
+        backup = laptop.home.ledger.read_bytes() if laptop.home.ledger.exists() else b""
+        laptop.participant().answer(task_record(round_))
+    used = laptop.journal()._ledger.entries[1].hash
+    laptop.participant().answer(task_record(2, receipt=make_receipt(used)))
+    laptop.home.ledger.write_bytes(backup)
+    with pytest.raises(LedgerError, match="old copy"):
+        laptop.participant().answer(task_record(3, receipt=make_receipt(used)))
+    assert laptop.home.ledger.read_bytes() == backup
+
+
+def test_a_task_needs_a_receipt_that_the_server_signed_for_this_device(laptop, task_record, make_receipt):
+    honest = make_receipt()
+    for receipt in (
+        Receipt("", ""),
+        Receipt("ab" * 32, honest.signature),
+        Receipt("", honest.signature[:-2] + "00"),
+        make_receipt(device="ffffffff"),
+    ):
+        with pytest.raises(WireError) as refused:
+            laptop.participant().answer(task_record(1, receipt=receipt))
+        assert refused.value.reason == "receipt"
+    assert on_disk(laptop) == []
+
+
+def test_who_has_left_answers_no_task_even_if_consent_is_given_again(laptop, task_record):
+    participant = laptop.participant()
+    participant.answer(task_record(1, NONCE))
+    participant.journal.withdrawn()
+    assert on_disk(laptop)[1:] == [Aborted(nonce=NONCE), Withdrawn()]
+    for device in (participant, laptop.participant()):
+        with pytest.raises(ConsentError, match="left the study"):
+            device.answer(task_record(2))
+    assert len(intents(laptop)) == 1
+
+
+def test_what_was_deleted_is_recorded_once(laptop, task_record):
+    laptop.home.erasures.touch()
+    participant = laptop.participant()
+    participant.answer(task_record(1))
+    participant.answer(task_record(2))
+    assert [event.kind for event in on_disk(laptop)] == ["erase", "intent", "intent", "aborted"]
+    assert on_disk(laptop)[0] == Erased()
+    assert not laptop.home.erasures.exists()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_ledger_names_the_engine(laptop, task_record, engine):
+    facts = laptop.enrolment, laptop.limits, laptop.consent, laptop.store, laptop.journal()
+    Participant(*facts, engine_by_name(engine)).answer(task_record())
+    assert intents(laptop)[0].engine == engine
+
+
+def test_a_participant_s_budget_is_counted_in_uploads(make_laptop, make_policy, task_record):
+    policy = make_policy(unit="participant", update_clip=0.1)
+    laptop = make_laptop(policy=policy)
+    with pytest.raises(PolicyError, match="because of its unit: it is 'participant', and this device allows sequence"):
+        laptop.participant()
+    laptop.limits = Limits(units=("participant",))
+    for round_ in range(1, policy.participations + 1):
+        laptop.participant().answer(task_record(round_, policy_hash=policy.hash))
+        assert laptop.journal().epsilon == policy.epsilon_after(round_)
+    with pytest.raises(BudgetError):
+        laptop.participant().answer(task_record(9, policy_hash=policy.hash))

@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fl_server.aggregation import Checker, Expected, StreamingMean
 from shared_models.errors import WireError
 from shared_models.networks.weights import weights_hash
-from shared_models.privacy.ledger import Debit, Entry, Ledger, Released
+from shared_models.privacy.events import Intent, Released
+from shared_models.privacy.gradients import ENGINES
+from shared_models.privacy.ledger import Entry, Ledger
 from shared_models.wire import Update, encode_update, shapes_of
 
 NONCE = "ef" * 16
@@ -47,17 +49,15 @@ def delta(shapes):
 
 @pytest.fixture
 def body(expected, policy, delta):
-    return Debit(
+    return Intent(
         study=expected.study,
         device=expected.device,
         round=expected.round,
         nonce=expected.nonce,
         model_hash=expected.model_hash,
         policy_hash=policy.hash,
-        sigma=policy.noise_multiplier,
-        clip_norm=policy.clip_norm,
-        steps=policy.steps,
-        engine="loop",
+        mechanisms=policy.mechanisms,
+        engine="fast",
         update_hash=weights_hash(delta),
     )
 
@@ -93,28 +93,23 @@ def test_an_honest_update_is_taken_as_it_was_sent(checker, expected, update, del
 def test_an_answer_to_another_task_is_refused(reason, update, body):
     other = "0" * 32
     assert reason(update(nonce=other)) == "nonce"
-    assert reason(update(body.model_copy(update={"nonce": other}))) == "debit"
+    assert reason(update(body.model_copy(update={"nonce": other}))) == "intent"
 
 
-def test_a_debit_signed_by_another_device_is_refused(reason, update):
+def test_an_intent_signed_by_another_device_is_refused(reason, update):
     assert reason(update(key=Ed25519PrivateKey.generate())) == "signature"
 
 
 @pytest.mark.parametrize("change", [{"seq": 5}, {"prev": "1" * 64}, {"signature": ""}, {"signature": "00" * 64}])
-def test_a_debit_that_was_altered_after_it_was_signed_is_refused(reason, update, change):
+def test_an_intent_that_was_altered_after_it_was_signed_is_refused(reason, update, change):
     honest = update()
-    altered = honest.debit.model_copy(update=change)
+    altered = honest.intent.model_copy(update=change)
     assert reason(Update(NONCE, altered, honest.delta)) == "signature"
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"sigma": 0.0},
-        {"sigma": 1e-9},
-        {"clip_norm": 5.0},
-        {"steps": 1},
-        {"steps": 20},
         {"policy_hash": "b" * 64},
         {"round": 3},
         {"round": 5},
@@ -125,28 +120,44 @@ def test_a_debit_that_was_altered_after_it_was_signed_is_refused(reason, update,
     ],
     ids=str,
 )
-def test_a_debit_that_does_not_say_what_the_task_asked_for_is_refused(reason, update, body, change):
-    assert reason(update(body.model_copy(update=change))) == "debit"
+def test_an_intent_that_does_not_say_what_the_task_asked_for_is_refused(reason, update, body, change):
+    assert reason(update(body.model_copy(update=change))) == "intent"
 
 
-def test_every_field_of_a_debit_but_its_engine_is_compared(body):
-    compared = {"sigma", "clip_norm", "steps", "policy_hash", "round", "study", "device", "model_hash", "update_hash"}
-    assert set(type(body).model_fields) == compared | {"kind", "q", "nonce", "engine"}
+@pytest.mark.parametrize(
+    "change",
+    [{"sigma": 1e-9}, {"clip_norm": 5.0}, {"steps": 1}, {"steps": 20}, {"q": 0.5}, {"unit": "participant"}],
+    ids=str,
+)
+def test_a_mechanism_that_is_not_the_policy_s_is_refused(reason, update, body, change):
+    other = body.mechanisms[0].model_copy(update=change)
+    for mechanisms in ((other,), (*body.mechanisms, other)):
+        assert reason(update(body.model_copy(update={"mechanisms": mechanisms}))) == "intent"
 
 
-def test_any_engine_is_taken(checker, expected, update, body):
-    checker.check(encode_update(update(body.model_copy(update={"engine": "batched"}))), expected)
+def test_every_field_of_an_intent_but_its_engine_is_compared(body):
+    compared = {"mechanisms", "policy_hash", "round", "study", "device", "model_hash", "update_hash"}
+    assert set(type(body).model_fields) == compared | {"kind", "nonce", "engine"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_that_exists_is_the_device_s_choice(checker, expected, update, body, engine):
+    checker.check(encode_update(update(body.model_copy(update={"engine": engine}))), expected)
+
+
+def test_an_engine_that_does_not_exist_is_refused(reason, update, body):
+    assert reason(update(body.model_copy(update={"engine": "batched"}))) == "intent"
 
 
 def test_an_entry_of_another_kind_is_no_debit(reason, update):
-    assert reason(update(Released(nonce=NONCE))) == "debit"
+    assert reason(update(Released(nonce=NONCE))) == "intent"
 
 
 def test_weights_that_the_debit_does_not_name_are_refused(reason, update, delta):
     name = next(iter(delta))
     honest = update()
     other = honest.delta | {name: honest.delta[name] + 1e-6}
-    assert reason(Update(NONCE, honest.debit, other)) == "debit"
+    assert reason(Update(NONCE, honest.intent, other)) == "intent"
 
 
 def signed(update, body, delta):
@@ -184,23 +195,23 @@ def test_weights_of_another_shape_or_number_are_refused(reason, update, body, de
     transposed = delta | {name: delta[name].reshape(-1)}
     missing = {other: change for other, change in delta.items() if other != name}
     surplus = delta | {"encoder.stem.weight": torch.zeros(1)}
-    assert reason(signed(update, body, transposed)) == "debit"
+    assert reason(signed(update, body, transposed)) == "intent"
     assert reason(signed(update, body, missing)) == "shape"
     assert reason(signed(update, body, surplus)) == "shape"
 
 
 def test_another_wire_format_is_refused(checker, expected, update):
     record = encode_update(update())
-    record["update"]["version"] = 2
+    record["update"]["version"] = 1
     with pytest.raises(WireError) as refused:
         checker.check(record, expected)
     assert refused.value.reason == "version"
 
 
-def test_a_debit_that_cannot_be_read_is_refused(checker, expected, update):
-    for debit in ("", "{}", "[" * 4000, '{"seq": 0}', update().debit.model_dump_json().replace("debit", "credit")):
+def test_an_intent_that_cannot_be_read_is_refused(checker, expected, update):
+    for text in ("", "{}", "[" * 4000, '{"seq": 0}', update().intent.model_dump_json().replace("intent", "credit")):
         record = encode_update(update())
-        record["update"]["debit"] = debit
+        record["update"]["intent"] = text
         with pytest.raises(WireError) as refused:
             checker.check(record, expected)
         assert refused.value.reason == "schema"
@@ -214,7 +225,7 @@ def test_one_device_cannot_send_another_s_update(checker, expected, update, body
     with pytest.raises(WireError) as refused:
         checker.check(encode_update(stolen), thief)
     assert refused.value.reason == "signature"
-    assert isinstance(stolen.debit, Entry)
+    assert isinstance(stolen.intent, Entry)
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from fl_server.settings import Settings
 from fl_server.status import read_rounds
 from shared_models.errors import CheckpointError, LedgerError, StorageError
 from shared_models.networks.weights import WeightsHeader, weights_hash
-from shared_models.privacy.ledger import Ledger, RoundClosed, RoundVoid, read_ledger
+from shared_models.privacy.events import RoundClosed, RoundVoid
+from shared_models.privacy.ledger import Ledger, read_ledger
 from shared_models.wire import decode_update, shapes_of
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
@@ -27,7 +28,8 @@ class Killed(BaseException):
 class Study:
     """A federation's folder and what a start of the server makes of it."""
 
-    def __init__(self, folder, policy, model, benchmark, grid, clock):
+    def __init__(self, folder, policy, key, model, benchmark, grid, clock):
+        self.key = key
         self.folder, self.policy, self.model, self.benchmark = folder, policy, model, benchmark
         self.grid, self.clock = grid, clock
         self.announced, self.noticed, self.devices, self.sent = [], [], {}, []
@@ -47,7 +49,15 @@ class Study:
         key = load_signing_key(self.folder)
         ledger = Ledger(self.folder.ledger, key)
         federation = Federation(
-            self.folder, settings, self.policy, ledger, self.benchmark, self.clock, self._announce, self.noticed.append
+            self.folder,
+            settings,
+            self.policy,
+            ledger,
+            self.key,
+            self.benchmark,
+            self.clock,
+            self._announce,
+            self.noticed.append,
         )
         self.public_key = key.public_key()
         self.begun = federation.begin(lambda: (self.model, HEADER))
@@ -72,9 +82,13 @@ class Study:
         self.after_summary(summary)
 
 
+def _intents(laptop):
+    return [entry for entry in laptop.ledger().entries if entry.body.kind == "intent"]
+
+
 @pytest.fixture
-def study(folder, policy, model, benchmark, grid, clock):
-    return Study(folder, policy, model, benchmark, grid, clock)
+def study(folder, policy, server_key, model, benchmark, grid, clock):
+    return Study(folder, policy, server_key, model, benchmark, grid, clock)
 
 
 @pytest.fixture
@@ -146,7 +160,7 @@ def test_the_ledger_says_which_model_became_which_by_whose_updates(study, join):
         assert (closed.round, closed.study, closed.policy_hash) == (round_, "seminar", study.policy.hash)
         assert closed.model_before == weights_hash(study.weights(round_ - 1))
         assert closed.model_after == weights_hash(study.weights(round_))
-        entries = {laptop.enrolment.pseudonym: laptop.ledger().entries[round_ - 1].hash for laptop in laptops.values()}
+        entries = {laptop.enrolment.pseudonym: _intents(laptop)[round_ - 1].hash for laptop in laptops.values()}
         assert closed.debits == entries
     record = study.checkpoints.record(2)
     assert record.ledger_head == read_ledger(study.folder.ledger, study.public_key)[-1].hash
@@ -254,7 +268,7 @@ def test_a_crash_between_ledger_and_checkpoint_voids_the_round_and_repeats_it(st
     repeated = study.ledger()[-1]
     assert repeated.model_before == weights_hash(old) == study.ledger()[1].model_before
     assert repeated.model_after == weights_hash(study.weights(2))
-    assert [laptop.participant().participations for laptop in laptops] == [3, 3]
+    assert [laptop.journal().participations for laptop in laptops] == [3, 3]
     assert study.announced[-1].epsilon == study.policy.epsilon_after(3)
 
 

@@ -18,8 +18,8 @@ SETTINGS = RoundSettings(min_devices=2, cohort=10, deadline_seconds=60)
 
 
 @pytest.fixture
-def protocol(policy, clock):
-    return RoundProtocol("seminar", policy, SETTINGS, clock)
+def protocol(policy, make_receipt, clock):
+    return RoundProtocol("seminar", policy, SETTINGS, lambda device: make_receipt(device=device), clock)
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def with_other_shapes(content):
     return altered(content, lambda values: values.reshape(1, -1))
 
 
-def without_debit(content):
-    content["update"] = ConfigRecord({"version": 1, "nonce": content["update"]["nonce"]})
+def without_intent(content):
+    content["update"] = ConfigRecord({"version": 2, "nonce": content["update"]["nonce"]})
     return content
 
 
@@ -119,9 +119,9 @@ def test_the_mean_is_that_of_what_the_devices_sent(collect, grid, model, policy)
     ("change", "reason"),
     [
         (with_nan, "not_finite"),
-        (with_large_values, "debit"),
+        (with_large_values, "intent"),
         (with_other_shapes, "shape"),
-        (without_debit, "schema"),
+        (without_intent, "schema"),
         (of_another_version, "version"),
         (with_more, "schema"),
         (of_another_task, "nonce"),
@@ -214,12 +214,12 @@ def test_an_answer_to_no_task_of_ours_is_ignored(collect, grid):
 
 
 def test_an_update_sent_in_another_device_s_name_does_not_hold(collect, grid):
-    """Device 1 answers the task of device 2 as well: the debit is not signed by device 2."""
+    """Device 1 sends what it was asked for in answer to the task of device 2: the intent is not signed by device 2."""
     thief, tasks = grid.handlers[1], []
     grid.handlers[1] = lambda message: tasks.append(message) or None
-    grid.handlers[2] = lambda message: [thief(message), thief(tasks[0])]
+    grid.handlers[2] = lambda message: [Message(content=thief(tasks[0]).content, reply_to=message), thief(tasks[0])]
     outcome = collect()
-    assert (outcome.rejected, outcome.mean.count) == ({"signature": 1}, 3)
+    assert (outcome.rejected, outcome.mean.count) == ({"nonce": 1}, 3)
     assert "00000002" not in outcome.debits
 
 
@@ -272,8 +272,8 @@ def test_it_stops_at_once_when_told_to(protocol, grid, registered, collect, cloc
     assert clock.waits[0] <= 0.5
 
 
-def test_a_cohort_is_drawn_from_all_that_are_online(policy, clock, registered):
-    protocol = RoundProtocol("seminar", policy, RoundSettings(min_devices=1, cohort=2), clock)
+def test_a_cohort_is_drawn_from_all_that_are_online(policy, clock, registered, make_receipt):
+    protocol = RoundProtocol("seminar", policy, RoundSettings(min_devices=1, cohort=2), make_receipt, clock)
     drawn = [protocol.sample(registered) for _ in range(200)]
     assert all(len(chosen) == 2 and chosen.items() <= registered.items() for chosen in drawn)
     assert {frozenset(chosen) for chosen in drawn} == {

@@ -1,3 +1,4 @@
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -97,7 +98,9 @@ def test_what_is_not_named_keeps_its_default(load):
         (REQUIRED + "[policy]\nepsilom = 4", "policy.epsilom"),
         (REQUIRED + "[policy]\nepsilon = 0", "policy.epsilon"),
         (REQUIRED + "[policy]\nepsilon = nan", "policy.epsilon"),
-        (REQUIRED + "[policy]\nnoise_multiplier = 0.1", "policy.noise_multiplier"),
+        (REQUIRED + "[policy]\nnoise_multiplier = 0", "policy.noise_multiplier"),
+        (REQUIRED + "[policy]\nq = 0.005", "policy.q"),
+        (REQUIRED + "[policy]\nsigma = 3", "policy.sigma"),
         (REQUIRED + "[policy]\nunit = 'none'", "policy.unit"),
         (REQUIRED + "[policy]\ndelta = 1", "policy.delta"),
         (REQUIRED + "[policy]\nmomentum = 1", "policy.momentum"),
@@ -141,13 +144,45 @@ def test_the_policy_in_force_is_calibrated_from_the_entries(load):
     assert policy.hash == settings.privacy_policy().hash
 
 
-@pytest.mark.parametrize("entry", sorted(Settings.model_fields["policy"].annotation.model_fields))
+CHANGED = {
+    "unit": "participant",
+    "epsilon": 4.0,
+    "delta": 1e-6,
+    "participations": 7,
+    "steps": 5,
+    "lifetime_steps": 20,
+    "min_rounds_between": 1,
+    "clip_norm": 0.3,
+    "noise_multiplier": 9.0,
+    "q": 0.5,
+    "views": 2,
+    "update_clip": 0.2,
+    "update_noise": 9.0,
+    "min_survivors": 3,
+    "colluders": 0,
+    "stack_units": True,
+    "denominator": 41,
+    "max_sequences": 61,
+    "learning_rate": 1.5,
+    "momentum": 0.5,
+    "reply_seconds": 11.0,
+}
+SHARED = {"unit": "participant", "update_clip": 0.1}
+
+
+def test_the_table_of_changes_names_every_entry_of_the_policy():
+    assert CHANGED.keys() == Settings.model_fields["policy"].annotation.model_fields.keys()
+
+
+@pytest.mark.parametrize("entry", CHANGED)
 def test_every_entry_of_the_policy_changes_its_hash(load, entry):
-    section = load(REQUIRED).policy
-    value = getattr(section, entry)
-    before = load(REQUIRED).privacy_policy()
-    after = load(f"{REQUIRED}[policy]\n{entry} = {value + 1 if isinstance(value, int) else value / 2 + 1e-6}")
-    assert after.privacy_policy().hash != before.hash
+    around = SHARED if entry in ("unit", "update_clip", "update_noise", "stack_units") else {}
+    before = {} if entry == "unit" else around
+    hashes = set()
+    for policy in (before, around | {entry: CHANGED[entry]}):
+        lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in policy.items())
+        hashes.add(load(f"{REQUIRED}[policy]\n{lines}").privacy_policy().hash)
+    assert len(hashes) == 2
 
 
 def test_the_names_that_are_allowed_are_those_that_exist():

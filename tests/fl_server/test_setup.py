@@ -25,9 +25,10 @@ def test_what_it_writes_can_be_started(tmp_path):
 def test_every_entry_is_in_the_file(tmp_path):
     settings = create_federation(tmp_path / "study", {})
     text = (tmp_path / "study" / "federation.toml").read_text()
-    for section in settings.model_dump().values():
+    for section in settings.model_dump(exclude_none=True).values():
         for entry in section:
             assert f"\n{entry} = " in text
+    assert load_settings(tmp_path / "study" / "federation.toml") == settings
 
 
 def test_entries_given_replace_the_defaults(tmp_path):

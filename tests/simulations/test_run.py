@@ -22,6 +22,7 @@ def options(data: str, **changed: object) -> Options:
         "cohort": None,
         "rounds": 2,
         "unit": "sequence",
+        "gradients": "fast",
         "policy": policy_settings(["steps=1"], epsilon=8.0, delta=1e-5, max_sequences=4),
         "model": "cnn-lstm",
         "trainable": "classifier",

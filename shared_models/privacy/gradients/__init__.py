@@ -33,7 +33,8 @@ class GradientEngine(Protocol):
         A sequence's gradient is that of its mean loss over views: averaged before clipping (De et al. 2022, "Unlocking
         High-Accuracy Differentially Private Image Classification through Scale", section 3.1). Adding or removing one
         sequence changes the sum by at most `clip_norm` (Abadi et al. 2016, algorithm 1). A gradient that is not finite
-        counts as zero, since nothing bounds it. `model` is not changed.
+        counts as zero, since nothing bounds it. `model` is not changed, but for which of its parameters take
+        gradients.
         """
 
 

@@ -14,7 +14,8 @@ from shared_models.errors import RoundError
 from shared_models.evaluation.metrics import score
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import WeightsHeader
-from shared_models.privacy.ledger import Ledger, RoundClosed
+from shared_models.privacy.events import RoundClosed
+from shared_models.privacy.ledger import Ledger
 
 CLASSES = tuple("abcdefg")
 HEADER = WeightsHeader(model="cnn-lstm", scheme="basic-7", input_shape=(16, 1, 48, 48), training_data="none")

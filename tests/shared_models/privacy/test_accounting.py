@@ -1,17 +1,37 @@
 import math
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared_models.errors import PolicyError
-from shared_models.privacy.accounting import calibrate, delta_at, epsilon_at, mu_of
+from shared_models.privacy import second_opinions as opinions_module
+from shared_models.privacy.accounting import (
+    Spend,
+    delta_at,
+    epsilon_at,
+    epsilon_of,
+    exact_epsilon,
+    merged,
+    without_amplification,
+)
+from shared_models.privacy.accounting import mu_of as mu_of_spends
+from shared_models.privacy.calibration import calibrate
+from shared_models.privacy.second_opinions import PLD, PRV, RDP, disagreement, second_opinions
 
 DELTA = 1e-5
 SIGMA_STEP = 1e-4
 EPSILON_STEP = 1e-4
 sigmas = st.floats(0.3, 100)
 counts = st.integers(1, 500)
+
+
+def mu_of(steps: Iterable[tuple[int, float]]) -> float:
+    """Of pairs (number of steps, sigma), each at q = 1."""
+    return mu_of_spends(Spend(sigma, 1.0, count) for count, sigma in steps)
+
+
 histories = st.lists(st.tuples(counts, sigmas), min_size=1, max_size=6)
 
 
@@ -97,13 +117,79 @@ def test_noise_next_to_nothing_promises_nothing(exponent: int) -> None:
     assert epsilon == math.inf or exponent < 4
 
 
-@pytest.mark.parametrize(("sigma", "steps"), [(5.41, 25), (3.0, 25), (18.65, 25), (2.0, 3)])
-def test_an_independent_accountant_agrees_within_a_percent(sigma: float, steps: int) -> None:
-    dp_accounting = pytest.importorskip("dp_accounting")
-    pld = pytest.importorskip("dp_accounting.pld")
-    accountant = pld.PLDAccountant(dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE)
-    accountant.compose(dp_accounting.GaussianDpEvent(sigma), steps)
-    assert epsilon_at(mu_of([(steps, sigma)]), DELTA) == pytest.approx(accountant.get_epsilon(DELTA), rel=0.01)
+@pytest.mark.parametrize(
+    "history",
+    [
+        [(5.41, 1.0, 25)],
+        [(3.0, 1.0, 25)],
+        [(18.65, 1.0, 25)],
+        [(2.0, 1.0, 3)],
+        [(1.0, 0.05, 600)],
+        [(2.0, 0.1, 50), (4.0, 1.0, 9)],
+    ],
+    ids=str,
+)
+def test_three_other_accountants_agree_within_their_slack(history: list[tuple[float, float, int]]) -> None:
+    spends = [Spend(*entry) for entry in history]
+    opinions, printed = second_opinions(spends, DELTA), epsilon_of(spends, DELTA)
+    assert opinions[PLD] == pytest.approx(printed, rel=0.01)
+    assert opinions[PRV] == pytest.approx(printed, rel=0.01, abs=0.02)
+    assert printed < opinions[RDP] < 1.5 * printed
+    assert disagreement(spends, DELTA) is None
+
+
+@pytest.mark.parametrize(("name", "factor"), [(PLD, 1.05), (PRV, 0.95), (RDP, 0.9), (RDP, 2.0)])
+def test_an_accountant_that_differs_by_more_is_named(monkeypatch: pytest.MonkeyPatch, name: str, factor: float) -> None:
+    spends = [Spend(3.0, 1.0, 25)]
+    opinions = second_opinions(spends, DELTA)
+    monkeypatch.setattr(opinions_module, "_opinions", lambda *_: (opinions | {name: factor * 8.0}).items())
+    said = disagreement(spends, DELTA)
+    assert said is not None
+    assert "accountants disagree: 8.00" in said
+    assert name in said
+    assert sum(other in said for other in (PLD, PRV, RDP)) == 1
+
+
+@pytest.mark.parametrize(("sigma", "epsilon", "unamplified"), [(1, 8.29, 404), (2, 2.80, 126), (4, 1.20, 44)])
+def test_the_published_figures_of_a_sampled_history(sigma: float, epsilon: float, unamplified: float) -> None:
+    spends = [Spend(sigma, 0.05, 600)]
+    assert epsilon_of(spends, DELTA) == pytest.approx(epsilon, abs=6e-3)
+    assert without_amplification(spends, DELTA) == pytest.approx(unamplified, abs=0.6)
+
+
+def test_rounds_of_one_kind_are_one_entry_however_many() -> None:
+    rounds = [Spend(1.1, 0.1, 20)] * 200 + [Spend(2.0, 1.0, 4)]
+    assert merged(rounds) == (Spend(1.1, 0.1, 4000), Spend(2.0, 1.0, 4))
+    assert exact_epsilon(rounds, DELTA) == exact_epsilon(merged(rounds), DELTA)
+
+
+def test_the_real_schedule_of_fifty_rounds_composes_and_never_restarts() -> None:
+    """q = .1, sigma = 1.1, 20 steps x 50 rounds: published as 21.09."""
+    spent = [epsilon_of([Spend(1.1, 0.1, 20)] * rounds, DELTA) for rounds in (1, 10, 50)]
+    assert spent == sorted(set(spent))
+    assert spent[-1] == pytest.approx(21.09, abs=0.01)
+
+
+@pytest.mark.parametrize("before", [[], [Spend(5.0, 1.0, 9)]])
+@pytest.mark.parametrize("q", [0.5, 1.0])
+def test_a_step_without_noise_promises_nothing(before: list[Spend], q: float) -> None:
+    assert epsilon_of([*before, Spend(0.0, q, 1)], DELTA) == math.inf
+
+
+def test_sampled_steps_of_next_to_no_noise_are_counted_without_amplification() -> None:
+    spends = [Spend(0.05, 0.1, 3)]
+    assert epsilon_of(spends, DELTA) == without_amplification(spends, DELTA) > 500
+
+
+def test_sampled_noise_is_calibrated_to_just_below_its_target() -> None:
+    sigma = calibrate(2.0, DELTA, 60, 0.1)
+    assert 1.99 < epsilon_of([Spend(sigma, 0.1, 60)], DELTA) <= 2.0
+    assert sigma == round(sigma, 4) < calibrate(2.0, DELTA, 60)
+
+
+def test_an_epsilon_that_no_noise_reaches_is_refused() -> None:
+    with pytest.raises(PolicyError, match="no noise reaches"):
+        calibrate(1e-9, 1e-12, 1000)
 
 
 @pytest.mark.parametrize(

@@ -11,27 +11,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared_models.canonical import canonical
-from shared_models.errors import LedgerError, StorageError
-from shared_models.privacy.accounting import epsilon_at, mu_of
+from shared_models.errors import ClockError, LedgerError, StorageError
+from shared_models.privacy import ledger as ledger_module
+from shared_models.privacy.events import Aborted, Erased, Intent, Released, RoundClosed, RoundVoid, Withdrawn
 from shared_models.privacy.ledger import (
     GENESIS,
-    Debit,
     Ledger,
-    Released,
-    RoundClosed,
-    RoundVoid,
     check_chain,
     check_signature,
-    debits_of,
+    intents_of,
     parse_entry,
     read_ledger,
 )
-from shared_models.privacy.policy import calibrated
+from shared_models.privacy.mechanism import Mechanism
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+NOW = 1_800_000_000
+MECHANISM = Mechanism(unit="sequence", sigma=5.4059, clip_norm=0.5, steps=4)
 
 
-def a_debit(round_: int = 1, **changes: Any) -> Debit:
+def an_intent(round_: int = 1, **changes: Any) -> Intent:
     fields: dict[str, Any] = {
         "study": "seminar",
         "device": "0a1b2c3d",
@@ -39,17 +38,15 @@ def a_debit(round_: int = 1, **changes: Any) -> Debit:
         "nonce": f"{round_:032x}",
         "model_hash": "aa" * 32,
         "policy_hash": "bb" * 32,
-        "sigma": 5.4059,
-        "clip_norm": 0.5,
-        "steps": 4,
-        "engine": "loop",
+        "mechanisms": (MECHANISM,),
+        "engine": "fast",
         "update_hash": "cc" * 32,
     }
-    return Debit(**(fields | changes))
+    return Intent(**(fields | changes))
 
 
 BODIES = [
-    a_debit(),
+    an_intent(),
     Released(nonce=f"{1:032x}"),
     RoundClosed(
         study="seminar",
@@ -80,14 +77,16 @@ def documented_lines() -> list[bytes]:
     """BODIES as the module's docstring says that they are written."""
     lines, prev = [], GENESIS
     for seq, body in enumerate(BODIES):
-        line = signed({"seq": seq, "prev": prev, "body": body.model_dump(mode="json")})
+        line = signed({"v": 2, "seq": seq, "prev": prev, "at": NOW, "body": body.model_dump(mode="json")})
         lines.append(line + b"\n")
         prev = hashlib.sha256(line).hexdigest()
     return lines
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a ledger lies; the clock stands still."""
+    monkeypatch.setattr(ledger_module.time, "time", lambda: float(NOW))
     return tmp_path / "ledger.jsonl"
 
 
@@ -101,8 +100,8 @@ def test_what_was_appended_is_there_when_it_is_opened_again(path: Path) -> None:
     again = Ledger(path, KEY)
     assert [entry.body for entry in again.entries] == BODIES
     assert [entry.seq for entry in again.entries] == [0, 1, 2, 3]
-    assert again.debits == debits_of(again.entries) == [BODIES[0]]
-    entry = again.append(a_debit(2))
+    assert again.intents == intents_of(again.entries) == [BODIES[0]]
+    entry = again.append(an_intent(2))
     assert (entry.seq, entry.prev) == (4, again.entries[3].hash)
     assert again.head == entry.hash
     assert read_ledger(path, KEY.public_key()) == again.entries
@@ -207,18 +206,30 @@ def test_a_cut_end_shows_in_the_head_alone(path: Path) -> None:
         {"body": {"kind": "refund", "nonce": "00"}},
         {"body": {"nonce": "00"}},
         {"body": {"kind": "released", "nonce": "00", "note": "more"}},
-        {"body": {"kind": "debit", "nonce": "00"}},
-        {"body": a_debit().model_dump() | {"q": 0.5}},
+        {"body": {"kind": "intent", "nonce": "00"}},
+        {"body": an_intent(mechanisms=[MECHANISM]).model_dump(mode="json") | {"refund": 1}},
+        {"v": 3},
+        {"at": 1.5},
         {"seq": "first"},
         {"note": "more"},
     ],
-    ids=["unknown kind", "no kind", "unknown field", "missing fields", "sampled", "no number", "unknown entry field"],
+    ids=[
+        "unknown kind",
+        "no kind",
+        "unknown field",
+        "missing fields",
+        "a refund",
+        "a later version",
+        "half a second",
+        "no number",
+        "unknown entry field",
+    ],
 )
 def test_what_the_reader_does_not_know_fails_closed(path: Path, change: dict[str, Any]) -> None:
     """Correctly signed and linked, and still refused: a later version's refund must not be passed over."""
-    fields = {"seq": 0, "prev": GENESIS, "body": {"kind": "released", "nonce": "00"}}
+    fields = {"v": 2, "seq": 0, "prev": GENESIS, "at": NOW, "body": {"kind": "released", "nonce": "00"}}
     assert len(read(path, signed(fields) + b"\n")) == 1
-    with pytest.raises(LedgerError, match="of an unknown kind"):
+    with pytest.raises(LedgerError, match="kind or version that this program does not know"):
         read(path, signed(fields | change) + b"\n")
 
 
@@ -230,7 +241,7 @@ def test_whatever_is_no_entry_is_a_ledger_error(text: str | bytes) -> None:
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity"])
 def test_noise_that_is_no_number_cannot_be_entered(number: str) -> None:
-    text = signed({"seq": 0, "prev": GENESIS, "body": a_debit().model_dump(mode="json")}).decode()
+    text = signed({"v": 2, "seq": 0, "prev": GENESIS, "at": NOW, "body": an_intent().model_dump(mode="json")}).decode()
     with pytest.raises(LedgerError, match="cannot be read"):
         parse_entry(text.replace("5.4059", number))
 
@@ -256,7 +267,7 @@ def test_another_key_is_refused(path: Path) -> None:
 def test_an_entry_signed_by_another_key_within_the_chain_is_refused(path: Path) -> None:
     raw = write(path)
     head = Ledger(path, KEY).head
-    fields = {"seq": 4, "prev": head, "body": {"kind": "round_void", "round": 3}}
+    fields = {"v": 2, "seq": 4, "prev": head, "at": NOW, "body": {"kind": "round_void", "round": 3}}
     assert len(read(path, raw + signed(fields) + b"\n")) == 5
     with pytest.raises(LedgerError, match="signature of ledger entry 4"):
         read(path, raw + signed(fields, Ed25519PrivateKey.from_private_bytes(bytes(32))) + b"\n")
@@ -265,9 +276,10 @@ def test_an_entry_signed_by_another_key_within_the_chain_is_refused(path: Path) 
 def test_a_well_signed_entry_in_the_wrong_place_is_refused(path: Path) -> None:
     raw = write(path)
     head = Ledger(path, KEY).head
-    for wrong in ({"seq": 5, "prev": head}, {"seq": 4, "prev": GENESIS}):
+    right = {"seq": 4, "prev": head, "at": NOW}
+    for wrong in (right | {"seq": 5}, right | {"prev": GENESIS}, right | {"at": NOW - 1}):
         with pytest.raises(LedgerError, match="chain breaks at entry 4"):
-            read(path, raw + signed(wrong | {"body": {"kind": "round_void", "round": 3}}) + b"\n")
+            read(path, raw + signed(wrong | {"v": 2, "body": {"kind": "round_void", "round": 3}}) + b"\n")
 
 
 def test_the_chain_of_entries_in_memory_can_be_checked(path: Path) -> None:
@@ -288,32 +300,91 @@ def test_a_full_disk_leaves_the_ledger_as_it_was(path: Path, monkeypatch: pytest
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(StorageError, match="the disk is full"):
-            ledger.append(a_debit(2))
+            ledger.append(an_intent(2))
     assert path.read_bytes() == raw
     assert len(ledger.entries) == 4
-    ledger.append(a_debit(2))
-    assert len(Ledger(path, KEY).debits) == 2
+    ledger.append(an_intent(2))
+    assert len(Ledger(path, KEY).intents) == 2
 
 
-def test_epsilon_is_recomputed_from_the_debits(path: Path) -> None:
-    policy = calibrated(
-        epsilon=8.0,
-        delta=1e-5,
-        participations=6,
-        steps=4,
-        model="cnn-lstm",
-        scheme="basic-7",
-        trainable="classifier",
-        clip_norm=0.5,
-        denominator=40,
-        max_sequences=60,
-        learning_rate=1.0,
-        momentum=0.0,
-        reply_seconds=0.0,
-    )
-    for taken in range(1, 7):
-        Ledger(path, KEY).append(a_debit(taken, sigma=policy.noise_multiplier, steps=policy.steps))
-        Ledger(path, KEY).append(Released(nonce=f"{taken:032x}"))
-        spent = [(debit.steps, debit.sigma) for debit in debits_of(read_ledger(path, KEY.public_key()))]
-        assert len(spent) == taken
-        assert epsilon_at(mu_of(spent), policy.delta) == policy.epsilon_after(taken)
+class Mark:
+    """A note beside the ledger that a copy of its file does not reach."""
+
+    def __init__(self) -> None:
+        self.noted: tuple[int, str] | None = None
+
+    def read(self) -> tuple[int, str] | None:
+        return self.noted
+
+    def note(self, entries: int, head: str) -> None:
+        self.noted = (entries, head)
+
+
+def test_a_restored_old_copy_is_noticed(path: Path) -> None:
+    mark = Mark()
+    ledger = Ledger(path, KEY, mark)
+    copies = [b""]
+    for body in BODIES:
+        ledger.append(body)
+        copies.append(path.read_bytes())
+    for old in copies[:-1]:
+        path.write_bytes(old)
+        with pytest.raises(LedgerError, match=r"old copy: .* remembers 4 entries"):
+            Ledger(path, KEY, mark)
+    path.write_bytes(copies[-1])
+    assert len(Ledger(path, KEY, mark).entries) == 4
+
+
+def test_another_history_of_the_same_length_is_noticed(path: Path) -> None:
+    mark = Mark()
+    Ledger(path, KEY, mark).append(an_intent(1))
+    path.unlink()
+    Ledger(path, KEY).append(an_intent(2))
+    with pytest.raises(LedgerError, match="old copy"):
+        Ledger(path, KEY, mark)
+
+
+def test_a_crash_before_the_mark_is_noted_is_no_rollback(path: Path) -> None:
+    mark = Mark()
+    Ledger(path, KEY, mark).append(an_intent(1))
+    noted = mark.noted
+    Ledger(path, KEY, mark).append(an_intent(2))
+    mark.noted = noted
+    assert len(Ledger(path, KEY, mark).entries) == 2
+
+
+def test_a_clock_that_runs_backwards_is_refused_for_what_begins_and_never_loses_what_ends(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(path, KEY)
+    began = ledger.now()
+    assert began == NOW
+    ledger.append(an_intent(), began)
+    monkeypatch.setattr(ledger_module.time, "time", lambda: NOW - 30.0)
+    with pytest.raises(ClockError, match="30 seconds from now"):
+        ledger.now()
+    assert ledger.append(Released(nonce=f"{1:032x}")).at == NOW
+    check_chain(ledger.entries, KEY.public_key())
+
+
+def test_what_began_earlier_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An intent bears the time of its task, so that the time that training took cannot be read from it."""
+    ledger = Ledger(path, KEY)
+    began = ledger.now()
+    monkeypatch.setattr(ledger_module.time, "time", lambda: NOW + 40.0)
+    assert ledger.append(an_intent(), began).at == NOW
+
+
+def test_every_kind_of_event_can_be_kept(path: Path) -> None:
+    bodies = [an_intent(), Aborted(nonce=f"{1:032x}"), Erased(), Withdrawn()]
+    ledger = Ledger(path, KEY)
+    for body in bodies:
+        ledger.append(body)
+    assert [entry.body for entry in Ledger(path, KEY).entries] == bodies
+
+
+def test_an_entry_is_found_by_its_hash(path: Path) -> None:
+    ledger = Ledger(path, KEY)
+    entry = ledger.append(an_intent())
+    assert ledger.holds(entry.hash)
+    assert not ledger.holds(GENESIS)
