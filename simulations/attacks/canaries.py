@@ -9,7 +9,7 @@ from shared_models.networks.model import EmotionModel
 from shared_models.privacy.policy import Policy
 from simulations.attacks.directions import sequence_gradients
 
-_OVER = 4.0
+_OVER = 6.0
 """Canaries' gradients are at least so many clip norms long at the start, and so stay clipped as the model moves."""
 _PROBED = 8
 _LARGEST_DOUBLING = 10
