@@ -204,11 +204,20 @@ def test_an_answer_never_leaves_early_or_against_the_student_s_word(make, clock,
     assert loop.connection.pushed == loop.journal.closed == []
 
 
-def test_an_answer_that_is_late_already_leaves_at_once(make, clock):
+@pytest.mark.parametrize(("training_seconds", "leaves"), [(10.1, 1020.0), (25.0, 1030.0), (30.0, 1030.0)])
+def test_an_answer_that_is_late_leaves_at_the_next_whole_reply_time(make, training_seconds, leaves):
+    """At once would tell how long training took, and so how much is stored."""
     loop = make(a_task)
-    loop.training_seconds = 60.0
+    loop.training_seconds = training_seconds
     [(at, _)] = loop.run().connection.pushed
-    assert (at, clock.waits[0]) == (1060.0, 0.0)
+    assert at == pytest.approx(leaves)
+
+
+def test_without_a_reply_time_an_answer_leaves_at_once(make):
+    loop = make(a_task, reply_seconds=0.0)
+    loop.training_seconds = 3.0
+    [(at, _)] = loop.run().connection.pushed
+    assert at == pytest.approx(1003.0)
 
 
 def test_the_debit_is_closed_only_once_the_answer_has_arrived(make, clock):

@@ -4,8 +4,9 @@ import json
 
 import pytest
 import torch
-from flwr.app import Error, Message
+from flwr.app import Context, Error, Message, RecordDict
 
+from fl_client.app import client_app
 from fl_server.certificates import load_signing_key
 from fl_server.checkpoint import Checkpoints
 from fl_server.federation import Federation
@@ -356,3 +357,55 @@ def test_the_log_of_rounds_names_no_device(study, join):
     text = study.folder.rounds.read_text()
     assert all(json.loads(line) for line in text.splitlines())
     assert not any(laptop.enrolment.pseudonym in text for laptop in laptops)
+
+
+@pytest.fixture
+def join_under(study, make_laptop, connect, make_policy):
+    """`join_under(node, min_survivors=3)`: a device of a study with that policy."""
+
+    def join(node, **changes):
+        study.policy = make_policy(**changes)
+        laptop = make_laptop(node, sequences=1, policy=study.policy)
+        connect(node, laptop)
+        study.devices[node] = laptop.registered
+        return laptop
+
+    return join
+
+
+def test_a_round_with_fewer_survivors_than_the_policy_s_does_not_count(study, join_under):
+    """Each device adds its share of the noise for three: two updates would carry too little."""
+    for node in (1, 2, 3):
+        join_under(node, min_survivors=3)
+    honest = study.grid.handlers[3]
+    study.grid.handlers[3] = lambda message: Message(Error(2, "storage"), reply_to=message)
+    study.after_summary = lambda summary: summary.state == "failed" and study.grid.handlers.update({3: honest})
+    study.run(1)
+    assert study.states() == [(0, "start"), (1, "failed"), (1, "checkpointed")]
+    assert study.announced[1].accepted == 2
+    assert [body.kind for body in study.ledger()] == ["round"]
+
+
+def test_a_device_that_must_rest_is_not_asked(study, join_under):
+    laptops = [join_under(node, min_rounds_between=2) for node in (1, 2, 3, 4)]
+    study.rounds |= {"cohort": 2}
+    study.run(2)
+    assert study.announced[-1].rejected == {}
+    assert [laptop.journal().participations for laptop in laptops] == [1, 1, 1, 1]
+
+
+def test_a_task_carries_a_receipt_for_what_was_used_and_a_restored_device_is_refused(study, join):
+    laptops = [join(node) for node in (1, 2, 3)]
+    study.run(1)
+    backup = laptops[0].home.ledger.read_bytes()
+    study.run(2)
+    laptops[0].home.ledger.write_bytes(backup)
+    study.grid.handlers[1] = _restarted(laptops[0])
+    study.run(3)
+    assert study.announced[-1].rejected == {"device_ledger": 1}
+
+
+def _restarted(laptop):
+    app = client_app(laptop.participant())
+    context = Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={})
+    return lambda message: app(message=message, context=context)
