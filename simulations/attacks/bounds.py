@@ -62,17 +62,17 @@ def one_run_bound(scores: np.ndarray, included: np.ndarray, delta: float, error_
     The auditor says "in" of the highest scores and "out" of as many of the lowest. Several numbers of guesses are
     tried at `error_rate` divided by how many (Bonferroni), and the best bound is kept.
 
-    scores: (m,); included: (m,) bool
+    scores: (m,), at least ten; included: (m,) bool
     """
     order, canaries = np.argsort(scores, kind="stable"), len(scores)
     tries = [guesses for guesses in _GUESSES if guesses <= canaries]
-    best = OneRunBound(0.0, 0, 0)
+    bounds = []
     for guesses in tries:
         half = guesses // 2
         correct = int(included[order[-half:]].sum() + (~included[order[:half]]).sum())
         epsilon = _refuted(canaries, guesses, correct, delta, error_rate / len(tries))
-        best = max(best, OneRunBound(epsilon, guesses, correct), key=lambda bound: bound.epsilon)
-    return best
+        bounds.append(OneRunBound(epsilon, guesses, correct))
+    return max(bounds, key=lambda bound: bound.epsilon)
 
 
 def p_value(canaries: int, guesses: int, correct: int, epsilon: float, delta: float) -> float:

@@ -89,8 +89,9 @@ class Attack:
         return {name: change * (-policy.denominator / policy.learning_rate) for name, change in update.items()}
 
     def _pooled(self, victim: Sequences) -> Tensor:
+        pool = self._model.classifier.get_submodule("pool")
         with torch.no_grad():
-            pooled: Tensor = self._model.classifier.pool(self._model.run_until("classifier", to_input(victim.frames)))
+            pooled: Tensor = pool(self._model.run_until("classifier", to_input(victim.frames)))
         return pooled[0]
 
 
