@@ -19,6 +19,7 @@ AttuneError
 |- KeyStoreError      24   the key that opens the store is missing or wrong
 |- RoundError         25   a round could not be completed
 |- WireError          26   a message between server and device is malformed or does not fit
+|- AuditError         27   an audit found more leakage than the claim allows
 |- LegalError         28   the study may not start: a legal question is unanswered or its answer forbids it
 |- VerificationError  29   a bundle of evidence does not verify
 """
@@ -109,6 +110,10 @@ class WireError(AttuneError):
     def __init__(self, reason: str, what: str) -> None:
         self.reason = reason
         super().__init__(what, fix="Bring both sides to the same version of Attune")
+
+
+class AuditError(AttuneError):
+    exit_code = 27
 
 
 class LegalError(AttuneError):
