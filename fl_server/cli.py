@@ -38,10 +38,11 @@ def init(
     settings = create_federation(directory, parse_entries(entry or []))
     policy = settings.privacy_policy()
     out.print(f"Made the federation [bold]{settings.study.id}[/] in {directory}")
-    out.print(
-        f"Noise multiplier {policy.noise_multiplier:.4f} for epsilon {policy.epsilon:g}, delta {policy.delta:g},"
-        f" over {policy.participations} rounds of {policy.steps} steps"
-    )
+    for mechanism in policy.mechanisms:
+        out.print(
+            f"Noise multiplier {mechanism.sigma:.4f} for each {mechanism.unit}: epsilon {policy.epsilon:g},"
+            f" delta {policy.delta:g}, over {policy.lifetime_rounds} rounds of {policy.steps} steps"
+        )
     out.print(f"Look through {directory / 'federation.toml'}, then `fl-server invite {directory}`.")
 
 

@@ -11,6 +11,7 @@ class FederationFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.settings = root / "federation.toml"
+        self.policy = root / "policy.json"
         self.ca_certificate = root / "certificates" / "ca.pem"
         self.ca_key = root / "keys" / "ca.key"
         self.certificate = root / "certificates" / "server.pem"

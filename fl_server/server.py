@@ -13,6 +13,7 @@ from fl_server.enrolment.service import EnrolmentService, start_enrolment
 from fl_server.federation import Federation, RoundSummary
 from fl_server.folder import FederationFolder
 from fl_server.legal.gate import check_gate
+from fl_server.policy_in_force import policy_in_force
 from fl_server.settings import Settings
 from fl_server.transport import Transport
 from shared_models.canonical import canonical
@@ -48,7 +49,7 @@ class Server:
         warnings = check_gate(settings.study)
         check_certificate(folder)
         self._folder, self._settings = folder, settings
-        self._policy = settings.privacy_policy()
+        self._policy = policy_in_force(folder, settings)
         self._key = load_signing_key(folder)
         self._registry = Registry(folder.enrolment)
         self._nodes: dict[int, Device] = {}

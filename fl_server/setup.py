@@ -9,6 +9,7 @@ import tomli_w
 from fl_server.certificates import create_identity
 from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
+from fl_server.policy_in_force import policy_in_force
 from fl_server.settings import Settings, checked_settings
 from shared_models.errors import SettingsError
 from shared_models.files import atomic_write
@@ -37,13 +38,14 @@ def create_federation(root: Path, overrides: dict[str, dict[str, object]]) -> Se
     for port, free in zip(("fleet_port", "enrolment_port"), _free_ports(2), strict=True):
         sections["server"][port] = sections["server"].get(port) or free
     settings = checked_settings(sections, folder.settings)
-    settings.privacy_policy()
+    settings.privacy_policy()  # refused before anything is written
     folder.create()
     create_identity(folder, settings.study.id, settings.server.host)
     Registry(folder.enrolment)
     atomic_write(
         folder.settings, tomli_w.dumps(settings.model_dump(exclude_none=True), multiline_strings=True).encode()
     )
+    policy_in_force(folder, settings)
     return settings
 
 

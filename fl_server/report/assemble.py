@@ -12,6 +12,7 @@ from fl_server.checkpoint import Checkpoint, Checkpoints
 from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
 from fl_server.legal.gate import findings
+from fl_server.policy_in_force import policy_in_force
 from fl_server.report import curves, texts
 from fl_server.report.alerts import alerts
 from fl_server.report.bands import band
@@ -50,7 +51,7 @@ def build_with_record(folder: FederationFolder, supersedes: str | None = None) -
     DataError where its `audit.json` cannot be read.
     """
     settings = load_settings(folder.settings)
-    policy, checkpoints = settings.privacy_policy(), Checkpoints(folder.checkpoints)
+    policy, checkpoints = policy_in_force(folder, settings), Checkpoints(folder.checkpoints)
     rounds = checkpoints.rounds()
     if not rounds:
         raise RoundError("There is nothing to report yet", fix=f"Run `fl-server start {folder.root}` first")

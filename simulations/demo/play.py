@@ -19,6 +19,7 @@ from rich.progress import track
 from fl_server.checkpoint import Checkpoints
 from fl_server.folder import FederationFolder
 from fl_server.live import round_table
+from fl_server.policy_in_force import policy_in_force
 from fl_server.settings import load_settings
 from fl_server.status import read_rounds
 from shared_models import commandline
@@ -159,7 +160,7 @@ class Demo:
         settings, checkpoints = load_settings(self._folder.settings), Checkpoints(self._folder.checkpoints)
         scored = Benchmark(held_out, settings.model.trainable)
         measured = scored.score(checkpoints.load(self._rounds)[0])
-        model, policy = checkpoints.load(0)[0], settings.privacy_policy()
+        model, policy = checkpoints.load(0)[0], policy_in_force(self._folder, settings)
         engine, outcomes = engine_by_name(self._engine), []
         for position, seed in enumerate(self._seeds):
             people = clients[position * DEVICES : (position + 1) * DEVICES]

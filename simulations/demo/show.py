@@ -8,6 +8,7 @@ from rich.table import Table
 
 from fl_server.checkpoint import Checkpoints
 from fl_server.folder import FederationFolder
+from fl_server.policy_in_force import policy_in_force
 from fl_server.settings import load_settings
 from shared_models.commandline import out
 from shared_models.evaluation.metrics import Metrics, majority_baseline_of, metrics_from
@@ -29,7 +30,7 @@ def write_demo_result(
 ) -> None:
     """Writes `result.json` in the form that every run has, with each device's claim and each seed beside it."""
     settings = load_settings(folder.settings)
-    policy, checkpoints = settings.privacy_policy(), Checkpoints(folder.checkpoints)
+    policy, checkpoints = policy_in_force(folder, settings), Checkpoints(folder.checkpoints)
     first, last = (checkpoints.record(round_).metrics for round_ in (0, checkpoints.rounds()[-1]))
     most = max(status["participations"] for status in statuses)
     trained = describe_model(model, policy.trainable)
