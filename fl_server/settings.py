@@ -74,6 +74,15 @@ class PolicySettings(_Section):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     reply_seconds: Annotated[float, Field(ge=0)] = 10.0
 
+    def calibrated(self, model: str, scheme: str, trainable: str) -> Policy:
+        """The policy with these numbers; the noise is what the cap asks for, where it is not given.
+
+        Raises PolicyError where the numbers make none.
+        """
+        from shared_models.privacy.calibration import calibrated  # brings Opacus, which most commands do without
+
+        return calibrated(**self.model_dump(), model=model, scheme=scheme, trainable=trainable)
+
 
 class RoundSettings(_Section):
     """When a round starts and how long it waits."""
@@ -101,14 +110,7 @@ class Settings(_Section):
 
     def privacy_policy(self) -> Policy:
         """The policy in force: these settings with the noise that their cap asks for."""
-        from shared_models.privacy.calibration import calibrated  # brings Opacus, which most commands do without
-
-        return calibrated(
-            **self.policy.model_dump(),
-            model=self.model.name,
-            scheme=self.model.scheme,
-            trainable=self.model.trainable,
-        )
+        return self.policy.calibrated(self.model.name, self.model.scheme, self.model.trainable)
 
 
 def load_settings(path: Path) -> Settings:

@@ -11,7 +11,6 @@ from shared_models.data.sources import parse_spec
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.metrics import majority_baseline
 from shared_models.networks.starter import initial_model
-from shared_models.privacy.calibration import calibrated
 from shared_models.privacy.claims import claims_for
 from shared_models.privacy.gradients import engine_by_name
 from shared_models.privacy.policy import Policy
@@ -104,7 +103,7 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
 
 def _policy(options: Options, scheme: str) -> Policy:
     settings = options.policy.model_copy(update={"participations": options.rounds, "reply_seconds": 0.0})
-    policy = calibrated(**settings.model_dump(), model=options.model, scheme=scheme, trainable=options.trainable)
+    policy = settings.calibrated(options.model, scheme, options.trainable)
     return policy.without_noise() if options.unit == "none" else policy
 
 

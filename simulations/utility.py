@@ -28,7 +28,6 @@ from shared_models.files import atomic_write
 from shared_models.networks.features import FeatureCache
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.starter import initial_model
-from shared_models.privacy.calibration import calibrated
 from shared_models.privacy.gradients import ENGINES, engine_by_name
 from shared_models.privacy.noise import NoiseSource
 from shared_models.privacy.policy import Policy
@@ -81,7 +80,7 @@ class UtilityGrid:
         settings = PolicySettings(
             epsilon=epsilon, participations=self._rounds, max_sequences=self._sequences, reply_seconds=0.0
         )
-        return calibrated(**settings.model_dump(), model=_MODEL, scheme=_SCHEME, trainable=_PART)
+        return settings.calibrated(_MODEL, _SCHEME, _PART)
 
     def _train(self, clients: Sequence[Features], policy: Policy, seed: int) -> EmotionModel:
         model = copy.deepcopy(self._model)

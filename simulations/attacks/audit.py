@@ -12,7 +12,6 @@ from shared_models.data.sources import parse_spec
 from shared_models.errors import AuditError, UsageError
 from shared_models.networks.starter import initial_model
 from shared_models.privacy.accounting import epsilon_at
-from shared_models.privacy.calibration import calibrated
 from shared_models.privacy.claims import Claim, claims_for
 from shared_models.privacy.gradients import engine_by_name
 from shared_models.privacy.policy import Policy
@@ -140,7 +139,7 @@ def _check(options: AuditOptions) -> None:
 def _policy(options: AuditOptions, scheme: str) -> Policy:
     given = {"participations": options.rounds, "min_rounds_between": 0, "reply_seconds": 0.0}
     settings = options.policy.model_copy(update=given)
-    return calibrated(**settings.model_dump(), model=_MODEL, scheme=scheme, trainable=options.trainable)
+    return settings.calibrated(_MODEL, scheme, options.trainable)
 
 
 def _shares(canaries: int, places: int) -> list[int]:

@@ -22,7 +22,6 @@ from shared_models.errors import StorageError, UsageError
 from shared_models.networks.features import FeatureCache
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.starter import initial_model
-from shared_models.privacy.calibration import calibrated
 from shared_models.privacy.gradients import engine_by_name
 from shared_models.privacy.noise import NoiseSource
 from shared_models.privacy.policy import Policy
@@ -145,7 +144,7 @@ def _policy(options: InversionOptions, scheme: str) -> Policy:
     """One step a round: a second would take place from weights that the server does not know."""
     given = {"steps": 1, "lifetime_steps": None, "reply_seconds": 0.0}
     settings = options.policy.model_copy(update=given)
-    return calibrated(**settings.model_dump(), model=_MODEL, scheme=scheme, trainable=options.trainable)
+    return settings.calibrated(_MODEL, scheme, options.trainable)
 
 
 def _middle_frame(client: Sequences) -> Tensor:

@@ -24,7 +24,6 @@ from fl_server.settings import PolicySettings
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.networks.model import Classifier, EmotionModel, LstmStates
 from shared_models.networks.registry import build_model
-from shared_models.privacy.calibration import calibrated
 from shared_models.privacy.gradients import engine_by_name
 from shared_models.privacy.noise import NoiseSource
 from shared_models.resources import use_one_core
@@ -146,7 +145,7 @@ def _with_noise(case: Case) -> Step:
     """The device's own training of one step, hardened noise included."""
     (model, inputs, targets), engine = case.build(), engine_by_name("fast")
     settings = PolicySettings(steps=1, learning_rate=_RATE, max_sequences=case.batch, reply_seconds=0.0)
-    policy = calibrated(**settings.model_dump(), model="cnn-lstm", scheme="basic-7", trainable=case.part)
+    policy = settings.calibrated("cnn-lstm", "basic-7", case.part)
     noise = NoiseSource()
     return lambda: local_update(model, policy, inputs, targets, noise, engine)
 
