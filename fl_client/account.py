@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fl_client.home import Enrolment
-from shared_models.privacy.events import Aborted, Intent, Released, spent_epsilon
+from shared_models.privacy.accounting import mu_of
+from shared_models.privacy.events import Aborted, Intent, Released, spends_of, spent_epsilon
 from shared_models.privacy.ledger import Entry
+from shared_models.privacy.mechanism import Unit
 from shared_models.privacy.odds import odds
 
 
@@ -37,7 +39,7 @@ def account(entries: list[Entry], enrolment: Enrolment) -> dict[str, Any]:
         "uploads": rows,
         "epsilon": _spent(intents, enrolment),
         "epsilon_cap": policy.epsilon,
-        "right_in_100_now": _right(_spent(intents, enrolment), enrolment),
+        "right_in_100_now": max(_right(intents, one.unit, policy.delta) for one in policy.mechanisms),
         "right_in_100_at_cap": odds(policy.epsilon, policy.delta, policy.mu_after(policy.lifetime_rounds)).at_most,
         "chain_head": entries[-1].hash if entries else None,
     }
@@ -48,6 +50,8 @@ def _spent(intents: list[Intent], enrolment: Enrolment) -> float:
     return max(spent_epsilon(intents, one.unit, policy.delta) for one in policy.mechanisms)
 
 
-def _right(epsilon: float, enrolment: Enrolment) -> int:
-    """How often in 100 a best guesser is right, from epsilon and delta alone: an earlier policy may have another mu."""
-    return odds(epsilon, enrolment.policy.delta, None).at_most if epsilon else 50
+def _right(intents: list[Intent], unit: Unit, delta: float) -> int:
+    """How often in 100 a best guesser is right about one `unit`: from mu where every step was a full batch."""
+    spends = spends_of(intents, unit)
+    mu = mu_of(spends) if all(spend.q == 1 for spend in spends) else None
+    return odds(spent_epsilon(intents, unit, delta), delta, mu).at_most

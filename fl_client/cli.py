@@ -166,7 +166,8 @@ def privacy(home: HomeOption = _DEFAULT_HOME, as_json: JsonOption = False) -> No
     for row in facts["uploads"]:
         out.print(
             f"{row['at']}  round {row['round']}: {row['answer']}, by engine {row['engine']};"
-            f" epsilon {row['epsilon_after']:.4f} from then on"
+            f" epsilon {row['epsilon_after']:.4f} from then on",
+            soft_wrap=True,
         )
     out.print(f"Spent: epsilon {facts['epsilon']:.4f} of {facts['epsilon_cap']:.4f}, delta {facts['delta']:g}")
     out.print(

@@ -200,6 +200,12 @@ def _cell(value: Any) -> str:
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _told(claims: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first claim of each figure, where there is one; else the first, which says why there is none."""
+    stated = {claim["epsilon"]: claim for claim in reversed(claims) if claim["epsilon"] is not None}
+    return list(reversed(stated.values())) or claims[:1]
+
+
 def _print(result: dict[str, Any], directory: Path) -> None:
     from rich.table import Table
 
@@ -216,11 +222,14 @@ def _print(result: dict[str, Any], directory: Path) -> None:
         if scores:
             table.add_row(name, *(f"{scores[key]:.3f}" for key in ("accuracy", "uar", "macro_f1")))
     out.print(table)
-    for claim in result["claims"][:1]:
+    for claim in _told(result["claims"]):
         figure = (
             "no guarantee" if claim["epsilon"] is None else f"epsilon {claim['epsilon']:.4f}, delta {claim['delta']:g}"
         )
-        out.print(f"Claim for one {claim['unit']} against the {claim['observer']}: {figure} ({claim['status']})")
+        out.print(
+            f"Claim for one {claim['unit']} against the {claim['observer']}: {figure} ({claim['status']})",
+            soft_wrap=True,
+        )
     out.print(f"The result is in {directory / 'result.json'}", soft_wrap=True)
 
 

@@ -196,4 +196,5 @@ def _first_problem(error: ValueError) -> str:
         return str(error)
     problems = error.errors()
     field = ".".join(str(part) for part in problems[0]["loc"])
-    return f"{field}: {problems[0]['msg']}" if field else str(problems[0]["msg"])
+    message = str(problems[0]["msg"]).removeprefix("Value error, ")
+    return f"{field}: {message}" if field else message

@@ -16,8 +16,9 @@ def test_each_upload_is_told_with_what_was_spent_from_then_on(laptop, task_recor
     assert [(row["round"], row["answer"]) for row in facts["uploads"]] == [(1, "released"), (2, "aborted"), (3, "open")]
     assert [row["epsilon_after"] for row in facts["uploads"]] == [policy.epsilon_after(k) for k in (1, 2, 3)]
     assert facts["epsilon"] == policy.epsilon_after(3) <= facts["epsilon_cap"]
-    assert facts["right_in_100_now"] == odds(facts["epsilon"], policy.delta, None).at_most
-    assert facts["right_in_100_at_cap"] == odds(8.0, 1e-5, policy.mu_after(3)).at_most
+    assert facts["right_in_100_now"] == facts["right_in_100_at_cap"] == odds(8.0, 1e-5, policy.mu_after(3)).at_most
+    earlier = account(laptop.ledger().entries[:1], laptop.enrolment)
+    assert earlier["right_in_100_now"] == odds(0.0, 1e-5, policy.mu_after(1)).at_most < facts["right_in_100_now"]
     assert facts["chain_head"] == laptop.ledger().head
 
 
