@@ -46,6 +46,6 @@ def test_ordinary_and_private_steps_are_of_one_model_and_batch() -> None:
 def test_memory_is_the_growth_over_what_was_there_before() -> None:
     dp._start_peak()
     before = dp._peak_bytes()
-    block = torch.ones(20 * 2**20, dtype=torch.uint8)
-    assert 19 < (dp._peak_bytes() - before) / 2**20 < 60
+    block = torch.ones(200 * 2**20, dtype=torch.uint8)
+    assert 100 < (dp._peak_bytes() - before) / 2**20 < 300
     del block
