@@ -40,7 +40,7 @@ def account(entries: list[Entry], enrolment: Enrolment) -> dict[str, Any]:
         "epsilon": _spent(intents, enrolment),
         "epsilon_cap": policy.epsilon,
         "right_in_100_now": max(_right(intents, one.unit, policy.delta) for one in policy.mechanisms),
-        "right_in_100_at_cap": odds(policy.epsilon, policy.delta, policy.mu_after(policy.lifetime_rounds)).at_most,
+        "right_in_100_at_cap": odds(policy.epsilon, policy.delta, policy.lifetime_mu).at_most,
         "chain_head": entries[-1].hash if entries else None,
     }
 

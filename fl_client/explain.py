@@ -3,6 +3,16 @@
 from shared_models.privacy.odds import odds
 from shared_models.privacy.policy import Policy
 
+_PROTECTED = {
+    "sequence": "Each of your sequences can be spent",
+    "participant": "The noise of all computers together hides whether you stored anything; that can be spent",
+}
+_GUESSERS = {
+    "sequence": "Someone who sees everything that leaves this computer and guesses whether one sequence of yours was"
+    " used",
+    "participant": "Someone who sees only what all computers send together and guesses whether you stored anything",
+}
+
 
 def policy_paragraph(policy: Policy) -> str:
     """One paragraph: what stays, what leaves, how often, and what that may cost."""
@@ -10,15 +20,15 @@ def policy_paragraph(policy: Policy) -> str:
         "Pictures never leave this computer. When you give a label, the last moments before it are kept here,"
         f" encrypted, at most {policy.max_sequences} of them. In at most {policy.participations} rounds over the"
         " whole study this computer trains a small part of a shared model on them, adds random noise, and sends"
-        " only the noised change. Each of your sequences can be spent up to epsilon"
+        f" only the noised change. {_PROTECTED[policy.unit]} up to epsilon"
         f" {policy.epsilon:g} (delta {policy.delta:g}) in total; what is spent is never refunded."
     )
 
 
 def odds_sentence(policy: Policy) -> str:
     """The worst case as odds, after the last round."""
-    worst = odds(policy.epsilon, policy.delta, policy.mu_after(policy.lifetime_rounds))
+    worst = odds(policy.epsilon, policy.delta, policy.lifetime_mu)
     return (
-        "Someone who sees everything that leaves this computer and guesses whether one sequence of yours was used"
-        f" is right in at most {worst.at_most} of {worst.out_of} cases; tossing a coin gives {worst.by_coin}."
+        f"{_GUESSERS[policy.unit]} is right in at most {worst.at_most} of {worst.out_of} cases;"
+        f" tossing a coin gives {worst.by_coin}."
     )

@@ -74,7 +74,7 @@ def build_with_record(folder: FederationFolder, supersedes: str | None = None) -
         "mechanism": _mechanism(policy),
         "accounting": _accounting(policy, claims[0]),
         "tuning": texts.TUNING,
-        "unprotected": texts.UNPROTECTED,
+        "unprotected": texts.unprotected(policy.unit),
         "ledger": _ledger(policy, record),
         "trust": texts.TRUST,
         "data": texts.DATA

@@ -8,13 +8,24 @@ PROHIBITED_USES = [
     "Grading, proctoring, admission or discipline.",
     "Recognising who somebody is.",
 ]
-UNPROTECTED = [
-    "That a device took part, and in which rounds.",
-    "What all sequences of one person have in common: the promise is for each sequence, not for a person as a whole.",
+_BEYOND_THE_UNIT = {
+    "sequence": "What all sequences of one person have in common: the promise is for each sequence, not for a person as"
+    " a whole.",
+    "participant": "An upload by itself, which the server sees: the promise is against whoever sees only their sum.",
+    "none": "Anything at all: this training adds no noise.",
+}
+_OUTSIDE = [
     "The choice of model, labels and settings, which was made on public or rendered data.",
     "What anyone learns from other sources than the updates and the models made from them.",
     "A device whose own software or user cannot be trusted.",
 ]
+
+
+def unprotected(unit: str) -> list[str]:
+    """What is outside the promise to one `unit` of a policy."""
+    return ["That a device is enrolled, is online, took part, and in which rounds.", _BEYOND_THE_UNIT[unit], *_OUTSIDE]
+
+
 TRUST: dict[str, Any] = {
     "actors": [
         {"name": "the device", "sees": "the student's pictures and labels", "trusted_to": "run the installed program"},

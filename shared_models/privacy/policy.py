@@ -155,6 +155,13 @@ class Policy(BaseModel):
             return math.inf
         return mu_of(self.spends_after(participations, unit))
 
+    @property
+    def lifetime_mu(self) -> float | None:
+        """The GDP parameter of the policy's unit over a device's life; None with sampling, where none is exact."""
+        mechanism = self._mechanism(None)
+        sampled = mechanism is not None and mechanism.q < 1
+        return None if sampled else self.mu_after(self.lifetime_rounds)
+
     def epsilon_after(self, participations: int, unit: Unit | None = None) -> float:
         """The epsilon of one unit, at the policy's delta, after `participations` rounds; infinite without noise."""
         if self._mechanism(unit) is None:

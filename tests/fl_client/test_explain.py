@@ -23,3 +23,14 @@ def test_every_number_is_the_policy_s_own(policy):
     other = policy.model_copy(update={"max_sequences": 777, "participations": 1, "epsilon": 7.25, "delta": 1e-7})
     assert all(figure in policy_paragraph(other) for figure in ("777", "at most 1 rounds", "7.25", "1e-07"))
     assert odds_sentence(other) != odds_sentence(policy)
+
+
+def test_the_participant_unit_is_explained_as_what_it_hides(make_policy):
+    shared = make_policy(unit="participant", update_clip=0.1)
+    assert "hides whether you stored anything" in policy_paragraph(shared)
+    assert odds_sentence(shared).startswith("Someone who sees only what all computers send together")
+
+
+def test_with_sampling_the_odds_follow_from_epsilon_alone(make_policy):
+    sampled = make_policy(q=0.1, epsilon=1.0)
+    assert f"at most {odds(1.0, sampled.delta, None).at_most} of 100" in odds_sentence(sampled)
