@@ -89,8 +89,10 @@ def test_a_page_that_cannot_be_written_is_refused(run, folder, tmp_path, capsys,
 def test_the_legal_gate_speaks_before_anybody_is_asked(run, folder, capsys) -> None:
     text = folder.settings.read_text(encoding="utf-8")
     folder.settings.write_text(re.sub(r'purpose = ".*"', 'purpose = "scientific research"', text), encoding="utf-8")
-    assert run(folder.root) == 0
+    page = folder.root / "plan.html"
+    assert run(folder.root, "--out", page) == 0
     assert "Legal gate, refuse: study." in capsys.readouterr().out
+    assert "refuse: study." in page.read_text(encoding="utf-8")
 
 
 def test_the_command_is_there_without_opacus() -> None:

@@ -51,7 +51,8 @@ def test_the_smallest_size_is_one_from_which_on_all_improve(row) -> None:
     scores = {2: 0.9, 5: 0.6, 10: 0.8, 20: 0.9}
     table = UtilityTable([row(clients=size, uar=uar, uar_before=0.7) for size, uar in scores.items()])
     assert table.smallest(1.0) == 10
-    assert UtilityTable([row(uar=0.5, uar_before=0.7)]).smallest(1.0) is None
+    one_seed_lost = [row(seed=0, uar=0.6, uar_before=0.7), row(seed=1, uar=0.9, uar_before=0.7)]
+    assert UtilityTable(one_seed_lost).smallest(1.0) is None
 
 
 def test_studies_of_another_model_are_left_out() -> None:
