@@ -123,6 +123,33 @@ def status(directory: Directory, as_json: JsonOption = False) -> None:
         out.print(round_table(facts.rounds, facts.title, facts.epsilon_cap))
 
 
+@app.command(epilog="Example: fl-server plan study --devices 20 --out plan.html")
+def plan(
+    directory: Directory,
+    devices: Annotated[int | None, typer.Option(min=1, help="Devices that take part in a round.")] = None,
+    utility: Annotated[Path | None, typer.Option(help="A table of simulated studies in CSV.")] = None,
+    file: Annotated[Path | None, typer.Option("--out", help="Also write a page: .html or .pdf.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What the policy will cost and is expected to bring, before anyone is asked for consent."""
+    from fl_server.plan.make import make_plan
+    from fl_server.plan.show import show_plan
+    from fl_server.plan.utility import SHIPPED, load_utility
+    from fl_server.plan.write import write_page
+    from fl_server.policy_in_force import policy_in_force
+
+    folder = FederationFolder(directory)
+    settings = load_settings(folder.settings)
+    studies = load_utility(utility or SHIPPED, settings.model.name, settings.model.scheme, settings.model.trainable)
+    made = make_plan(settings, policy_in_force(folder, settings), studies, devices or settings.rounds.min_devices)
+    if file is not None:
+        write_page(made, file)
+    if as_json:
+        print_json(made.model_dump())
+    else:
+        show_plan(made, out)
+
+
 @app.command(epilog="Example: fl-server report study --format pdf --out report.pdf")
 def report(
     directory: Directory,

@@ -50,7 +50,7 @@ def test_everything_in_code_type_exists(document):
 @pytest.mark.parametrize(
     "name",
     [
-        "fl-server plan DIRECTORY",
+        "fl-server promote DIRECTORY",
         "fl-server report DIRECTORY --colour",
         "fl-server report DIRECTORY --format word",
         "fl-server init study --set policy.budget=4",

@@ -106,7 +106,7 @@ def test_a_title_is_shown_as_it_was_written(run, capsys, tmp_path):
     assert "Seminar [/] [red] 2026 (study)" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["invite", "start", "status", "renew", "pretrain", "report"])
+@pytest.mark.parametrize("command", ["invite", "start", "status", "plan", "renew", "pretrain", "report"])
 def test_where_there_is_no_federation_every_command_says_so(fails, tmp_path, command):
     assert "There is no federation in" in fails(10, command, tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
