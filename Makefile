@@ -5,7 +5,7 @@ ENGINE ?= fast
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint bench proto constraints clean
+.PHONY: setup demo test lint bench examples proto constraints clean
 
 setup: $(READY)
 
@@ -29,6 +29,14 @@ lint: setup
 
 bench: setup
 	$(VENV)/bin/fl-sim bench dp
+
+# The reports in docs/examples: of the demo, and of a simulated study.
+examples: demo
+	$(VENV)/bin/python -m simulations.study --out runs/study
+	for format in html pdf json; do \
+		$(VENV)/bin/fl-server report runs/demo/server --format $$format --out docs/examples/demo.$$format && \
+		$(VENV)/bin/fl-server report runs/study --format $$format --out docs/examples/study.$$format || exit 1; \
+	done
 
 # The generated files are committed; run this after a change to the .proto file.
 proto: setup
