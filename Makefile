@@ -32,6 +32,8 @@ bench: setup
 
 # The reports in docs/examples: of the demo, and of a simulated study.
 examples: demo
+	$(VENV)/bin/fl-sim attack audit --out runs/audit
+	cp runs/audit/report-audit.json runs/demo/server/audit.json
 	$(VENV)/bin/python -m simulations.study --out runs/study
 	for format in html pdf json; do \
 		$(VENV)/bin/fl-server report runs/demo/server --format $$format --out docs/examples/demo.$$format && \

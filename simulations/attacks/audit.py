@@ -1,6 +1,7 @@
 """`fl-sim attack audit`: does the client's own training give away more about a sequence than its policy claims?"""
 
 import dataclasses
+import datetime as dt
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from shared_models.privacy.gradients import engine_by_name
 from shared_models.privacy.policy import Policy
 from shared_models.resources import use_one_core
 from simulations.attacks.bounds import MuEstimate, OneRunBound, estimate_mu, one_run_bound
+from simulations.attacks.for_report import FILE, audit_for_report
 from simulations.attacks.trial import Overheard, Progress, overhear
 from simulations.populations import Plan, populate, scheme_of
 from simulations.result import Stopwatch, claim_rows, describe_model, versions, write_result
@@ -71,7 +73,7 @@ class Finding:
 
 
 def run_audit(options: AuditOptions, out: Path, progress: Progress) -> dict[str, Any]:
-    """Audits and writes `out/audit.json`, see docs/audit.md; returns it, whatever the verdict.
+    """Audits and writes `out/audit.json`, see docs/audit.md, and what a report prints of it; returns the former.
 
     Raises UsageError for a unit other than the sequence or too few canaries; DataError, ModelError or PolicyError
     where the options do not fit.
@@ -102,6 +104,9 @@ def run_audit(options: AuditOptions, out: Path, progress: Progress) -> dict[str,
     }
     out.mkdir(parents=True, exist_ok=True)
     write_result(out / "audit.json", result)
+    heard, today = finding.overheard, dt.datetime.now(dt.UTC).date()
+    printed = audit_for_report(finding.mu, heard.scores, heard.included, policy, engine.name, today)
+    write_result(out / FILE, printed.model_dump(mode="json"))
     return result
 
 

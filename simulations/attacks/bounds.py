@@ -26,6 +26,10 @@ class MuEstimate:
         """What mu is at least, but for a probability of `error_rate`; never below 0."""
         return max(0.0, self.value - float(norm.isf(error_rate)) * self.error)
 
+    def upper(self, error_rate: float) -> float:
+        """What mu is at most, but for a probability of `error_rate`."""
+        return self.value + float(norm.isf(error_rate)) * self.error
+
 
 @dataclass(frozen=True)
 class OneRunBound:
