@@ -94,6 +94,18 @@ class RoundSettings(_Section):
     pause_seconds: Annotated[float, Field(ge=0)] = 60.0
 
 
+class AggregationSettings(_Section):
+    """How a round's updates become one change, and how the model follows it. See docs/aggregation.md."""
+
+    rule: Literal["mean", "trimmed_mean", "median"] = "mean"
+    trim: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    optimiser: Literal["fedavg", "fedavgm", "fedadam"] = "fedavg"
+    server_learning_rate: Positive = 1.0
+    server_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    tau: Positive = 1e-3
+
+
 class BenchmarkSettings(_Section):
     """What every global model is scored on: `synthetic`, `manifest:FILE` or `ferplus:DIR`."""
 
@@ -106,6 +118,7 @@ class Settings(_Section):
     model: ModelSettings = ModelSettings()
     policy: PolicySettings = PolicySettings()
     rounds: RoundSettings = RoundSettings()
+    aggregation: AggregationSettings = AggregationSettings()
     benchmark: BenchmarkSettings = BenchmarkSettings()
 
     def privacy_policy(self) -> Policy:
