@@ -60,14 +60,21 @@ def _mean_without(
         return combined
     for block in _blocks(shapes, max(_BLOCK_BYTES // (_VALUE_BYTES * count), 1)):
         widths = [columns.stop - columns.start for _, columns in block]
-        values = np.empty((count, sum(widths)), dtype=np.float32)
-        for row, update in zip(values, updates, strict=True):
-            np.concatenate([update[name].reshape(-1)[columns].numpy() for name, columns in block], out=row)
-        values.sort(axis=0)
-        kept = values[extremes : count - extremes].mean(axis=0, dtype=np.float64)
-        for (name, columns), piece in zip(block, torch.from_numpy(kept).split(widths), strict=True):
+        values = _sorted_columns(updates, block, (count, sum(widths)))
+        means = torch.from_numpy(values[extremes : count - extremes].mean(axis=0, dtype=np.float64))
+        del values  # before the next block is there
+        for (name, columns), piece in zip(block, means.split(widths), strict=True):
             combined[name].view(-1)[columns] = piece
     return combined
+
+
+def _sorted_columns(updates: Iterable[Mapping[str, Tensor]], block: Block, shape: tuple[int, int]) -> np.ndarray:
+    """(n, width) the values of a block's columns over all n updates, each column in ascending order."""
+    values = np.empty(shape, dtype=np.float32)
+    for row, update in zip(values, updates, strict=True):
+        np.concatenate([update[name].reshape(-1)[columns].numpy() for name, columns in block], out=row)
+    values.sort(axis=0)
+    return values
 
 
 def _blocks(shapes: Shapes, width: int) -> Iterator[Block]:
