@@ -76,4 +76,5 @@ class Checker:
 
 
 def _norm(delta: Mapping[str, Tensor]) -> float:
-    return float(torch.linalg.vector_norm(torch.cat([change.flatten().double() for change in delta.values()])))
+    flat = torch.cat([change.flatten() for change in delta.values()])
+    return float(torch.linalg.vector_norm(flat, dtype=torch.float64))  # a square may overflow float32
