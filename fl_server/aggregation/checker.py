@@ -41,8 +41,8 @@ class Checker:
     def check(self, record: RecordDict, expected: Expected) -> Update:
         """The update in `record`, whatever a device put there.
 
-        Raises WireError, and nothing else, with the reason schema, version, shape, not_finite, nonce, signature,
-        intent or norm: the first that applies, in this order.
+        Raises WireError, and nothing else, with the first reason that applies: schema, version, shape, not_finite,
+        nonce, signature, intent or norm.
         """
         update = decode_update(record, self._shapes)
         if update.nonce != expected.nonce:
