@@ -10,11 +10,11 @@ from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.serverapp import Grid
-from pydantic import BaseModel, ConfigDict
 
 from fl_server.checkpoint import Checkpoint, Checkpoints
 from fl_server.enrolment.registry import Device
 from fl_server.folder import FederationFolder
+from fl_server.round_summary import RoundSummary, scores_of
 from fl_server.rounds import Outcome, RoundProtocol, Stopped
 from fl_server.settings import Settings
 from shared_models.canonical import canonical
@@ -29,25 +29,6 @@ from shared_models.privacy.policy import Policy
 from shared_models.privacy.receipts import Receipt, sign_receipt
 
 log = logging.getLogger(__name__)
-
-
-class RoundSummary(BaseModel):
-    """One line of `rounds.jsonl`: what an operator watches."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    round: int
-    state: Literal["start", "checkpointed", "failed"]
-    online: int
-    asked: int
-    accepted: int
-    rejected: dict[str, int]
-    accuracy: float
-    uar: float
-    macro_f1: float
-    epsilon: float
-    """The most that the updates used so far cost any device, for each of its sequences."""
-    seconds: float
 
 
 def check_ledger_reaches(entries: Sequence[Entry], checkpoint: Checkpoint) -> None:
@@ -196,7 +177,7 @@ class Federation:
             asked=outcome.asked if outcome else 0,
             accepted=len(outcome.intents) if outcome else 0,
             rejected=outcome.rejected if outcome else {},
-            **{name: checkpoint.metrics[name] for name in ("accuracy", "uar", "macro_f1")},
+            **scores_of(checkpoint.metrics),
             epsilon=self._policy.epsilon_after(most) if most else 0.0,
             seconds=round(seconds, 2),
         )

@@ -10,10 +10,11 @@ from fl_server.app import server_app
 from fl_server.certificates import check_certificate, load_signing_key
 from fl_server.enrolment.registry import Device, Registry
 from fl_server.enrolment.service import EnrolmentService, start_enrolment
-from fl_server.federation import Federation, RoundSummary
+from fl_server.federation import Federation
 from fl_server.folder import FederationFolder
 from fl_server.legal.gate import check_gate
 from fl_server.policy_in_force import policy_in_force
+from fl_server.round_summary import RoundSummary
 from fl_server.settings import Settings
 from fl_server.transport import Transport
 from shared_models.canonical import canonical
