@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from fl_server.folder import FederationFolder
+
 
 class RoundSummary(BaseModel):
     """A round that closed or failed, or the model that a federation starts from. It names no device."""
@@ -30,3 +32,11 @@ def scores_of(metrics: dict[str, Any]) -> dict[str, Any]:
     """The summary's scores, from a checkpoint's metrics."""
     by_class = {name: score["f1"] for name, score in metrics["per_class"].items() if score["support"]}
     return {name: metrics[name] for name in ("accuracy", "uar", "macro_f1")} | {"f1": by_class}
+
+
+def read_rounds(folder: FederationFolder) -> list[RoundSummary]:
+    """Every round so far, failed ones too; a line that is being written is left out."""
+    if not folder.rounds.exists():
+        return []
+    lines = folder.rounds.read_bytes().split(b"\n")[:-1]
+    return [RoundSummary.model_validate_json(line) for line in lines]

@@ -11,7 +11,7 @@ from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
 from fl_server.phase import Phase
 from fl_server.refusals import Refusals
-from fl_server.round_summary import RoundSummary
+from fl_server.round_summary import RoundSummary, read_rounds
 from fl_server.settings import Settings, load_settings
 from shared_models.files import is_held
 
@@ -122,14 +122,6 @@ def status_of(folder: FederationFolder, settings: Settings, phase: Phase | None,
         promoted_round=_promoted(folder),
         rounds=rounds,
     )
-
-
-def read_rounds(folder: FederationFolder) -> list[RoundSummary]:
-    """Every round so far, failed ones too; a line that is being written is left out."""
-    if not folder.rounds.exists():
-        return []
-    lines = folder.rounds.read_bytes().split(b"\n")[:-1]
-    return [RoundSummary.model_validate_json(line) for line in lines]
 
 
 def _is_running(folder: FederationFolder, phase: Phase | None) -> bool:

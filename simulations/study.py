@@ -179,7 +179,7 @@ def main() -> None:
     use_one_core()
     shutil.rmtree(options.out, ignore_errors=True)
     title = f"A simulated study of {options.devices} devices over {options.rounds} rounds"
-    study = {"id": "simulated-study", "title": title, "controller": "nobody"}
+    study: dict[str, object] = {"id": "simulated-study", "title": title, "controller": "nobody"}
     create_federation(options.out, {"study": study, "rounds": {"rounds": options.rounds}})
     run_study(FederationFolder(options.out), options.devices, options.rounds, options.per_device, options.seed)
     out.print(f"The study is in {options.out}: try `fl-server report {options.out} --format pdf`", soft_wrap=True)

@@ -222,10 +222,7 @@ def _budget(budget: Budget | None) -> list[Picture]:
 def _refused(counts: dict[str, int]) -> list[Counted]:
     most = max(counts.values(), default=1)
     return [
-        Counted(
-            reason, REASONS[reason], f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}"), charts.share(count / most)
-        )
-        for reason, count in counts.items()
+        Counted(reason, REASONS[reason], f"{count:,}", charts.share(count / most)) for reason, count in counts.items()
     ]
 
 

@@ -10,8 +10,8 @@ from fl_client.app import client_app
 from fl_server.certificates import load_signing_key
 from fl_server.checkpoint import Checkpoints
 from fl_server.federation import Federation
+from fl_server.round_summary import read_rounds
 from fl_server.settings import Settings
-from fl_server.status import read_rounds
 from shared_models.errors import CheckpointError, LedgerError, StorageError
 from shared_models.networks.weights import WeightsHeader, weights_hash
 from shared_models.privacy.events import RoundClosed, RoundVoid
