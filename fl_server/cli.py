@@ -106,22 +106,15 @@ def start(
 
 @app.command(epilog="Example: fl-server status study --json")
 def status(directory: Directory, as_json: JsonOption = False) -> None:
-    """Where the federation stands: devices, rounds, score, budget spent."""
-    from fl_server.live import round_table
+    """Where the federation stands: what the server does, devices, rounds, scores, budget spent."""
+    from fl_server.show_status import show_status
     from fl_server.status import read_status
 
     facts = read_status(FederationFolder(directory))
     if as_json:
         print_json(facts.model_dump())
-        return
-    out.print(f"[bold]{escape(facts.title)}[/] ({facts.study}), purpose: {facts.purpose}")
-    out.print(f"Devices enrolled: {facts.devices}; open invitations: {facts.open_invitations}")
-    out.print(
-        f"Rounds with a checkpoint: {facts.round}; the updates used cost a device at most"
-        f" epsilon {facts.epsilon:.4f} of {facts.epsilon_cap:.4f}"
-    )
-    if facts.rounds:
-        out.print(round_table(facts.rounds, facts.title, facts.epsilon_cap))
+    else:
+        show_status(facts, out)
 
 
 @app.command(epilog="Example: fl-server plan study --devices 20 --out plan.html")

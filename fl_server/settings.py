@@ -116,6 +116,12 @@ class BenchmarkSettings(_Section):
     data: str = "synthetic"
 
 
+class WatchSettings(_Section):
+    """What the server writes for whoever watches it, beside its log and its page."""
+
+    tensorboard: bool = False
+
+
 class Settings(_Section):
     study: StudySettings
     server: ServerSettings
@@ -124,6 +130,7 @@ class Settings(_Section):
     rounds: RoundSettings = RoundSettings()
     aggregation: AggregationSettings = AggregationSettings()
     benchmark: BenchmarkSettings = BenchmarkSettings()
+    watch: WatchSettings = WatchSettings()
 
     def privacy_policy(self) -> Policy:
         """The policy in force: these settings with the noise that their cap asks for."""

@@ -56,8 +56,8 @@ class Check(Group):
     """how many things were checked, or what failed"""
 
 
-class Ledger(Group):
-    """The budget over a device's lifetime, round by round, and whether the record of it was verified."""
+class Budget(Group):
+    """The budget over a device's lifetime, round by round."""
 
     cap: PositiveFloat
     """the epsilon that a device never exceeds"""
@@ -71,6 +71,11 @@ class Ledger(Group):
     """how many devices have spent how much"""
     forecast: list[Forecast]
     """what every further round will cost, up to the cap"""
+
+
+class Ledger(Budget):
+    """The budget over a device's lifetime, round by round, and whether the record of it was verified."""
+
     entries: NonNegativeInt
     """entries in the server's ledger"""
     chain_head: str
