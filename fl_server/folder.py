@@ -24,6 +24,7 @@ class FederationFolder:
         self.device_ledgers = root / "device-ledgers"
         self.rounds = root / "rounds.jsonl"
         self.checkpoints = root / "checkpoints"
+        self.promoted = root / "promoted.json"
         self.report = root / "report.html"
         self.audit = root / "audit.json"
         self.lock = root / "server.lock"

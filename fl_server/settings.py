@@ -94,6 +94,13 @@ class RoundSettings(_Section):
     pause_seconds: Annotated[float, Field(ge=0)] = 60.0
 
 
+class CheckpointSettings(_Section):
+    """Whose weights are kept. Records of rounds are kept for good."""
+
+    keep_last: Count = 10
+    best_by: Literal["accuracy", "uar", "macro_f1"] = "macro_f1"
+
+
 class BenchmarkSettings(_Section):
     """What every global model is scored on: `synthetic`, `manifest:FILE` or `ferplus:DIR`."""
 
@@ -106,6 +113,7 @@ class Settings(_Section):
     model: ModelSettings = ModelSettings()
     policy: PolicySettings = PolicySettings()
     rounds: RoundSettings = RoundSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
     benchmark: BenchmarkSettings = BenchmarkSettings()
 
     def privacy_policy(self) -> Policy:

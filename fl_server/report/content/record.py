@@ -1,8 +1,8 @@
 """For the reviewer: the budget, round by round."""
 
-from fl_server.report.blocks import Block, Facts, Heading, Paragraph, Table, cells
+from fl_server.report.blocks import Block, Bullets, Facts, Heading, Paragraph, Table, cells
 from fl_server.report.content.words import sources
-from fl_server.report.document import Report
+from fl_server.report.document import Ledger, Report
 from fl_server.report.figures.budget import budget_by_round, distribution, forecast
 from fl_server.report.numbers import rounded_down, rounded_up
 
@@ -59,4 +59,16 @@ def budget(document: Report) -> list[Block]:
         distribution(ledger),
         sources(document, "ledger"),
         rounds,
+        *_steps_back(ledger),
     ]
+
+
+def _steps_back(ledger: Ledger) -> list[Block]:
+    if not ledger.steps_back:
+        return []
+    sentences = [
+        f"After round {step.after_round} the operator put back the model of round {step.to_round}: the next round"
+        " started from it. Nothing that was spent was refunded."
+        for step in ledger.steps_back
+    ]
+    return [Bullets(sentences)]
