@@ -93,6 +93,10 @@ class Checkpoints:
     def record(self, round_: int) -> Checkpoint:
         """Raises CheckpointError where the checkpoint's record is missing or not what was written."""
         path = self._path(round_)
+        if not path.exists():
+            raise CheckpointError(
+                f"There is no checkpoint of round {round_}", fix="`fl-server models list` shows those that there are"
+            )
         try:
             sealed = json.loads((path / _RECORD).read_bytes())
             intact = canonical_hash(sealed["record"]) == sealed["sha256"]

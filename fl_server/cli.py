@@ -124,6 +124,8 @@ def status(directory: Directory, as_json: JsonOption = False) -> None:
         f"Rounds with a checkpoint: {facts.round}; the updates used cost a device at most"
         f" epsilon {facts.epsilon:.4f} of {facts.epsilon_cap:.4f}"
     )
+    if facts.promoted is not None:
+        out.print(f"The model to hand out is that of round {facts.promoted}")
     if facts.rounds:
         out.print(round_table(facts.rounds, facts.title, facts.epsilon_cap))
 

@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from fl_server.enrolment.registry import Registry
 from fl_server.federation import RoundSummary
 from fl_server.folder import FederationFolder
+from fl_server.models.promotion import read_promoted
 from fl_server.settings import load_settings
 
 
@@ -17,6 +18,8 @@ class Status(BaseModel):
     devices: int
     open_invitations: int
     round: int
+    promoted: int | None
+    """the round whose model is handed out"""
     epsilon: float
     epsilon_cap: float
     delta: float
@@ -27,6 +30,7 @@ def read_status(folder: FederationFolder) -> Status:
     """Raises SettingsError where there is no federation in the folder."""
     settings = load_settings(folder.settings)
     registry, rounds = Registry(folder.enrolment), read_rounds(folder)
+    promoted = read_promoted(folder)
     closed = [summary for summary in rounds if summary.state != "failed"]
     return Status(
         study=settings.study.id,
@@ -35,6 +39,7 @@ def read_status(folder: FederationFolder) -> Status:
         devices=len(registry.devices()),
         open_invitations=registry.open_invitations(),
         round=closed[-1].round if closed else 0,
+        promoted=promoted.round if promoted else None,
         epsilon=closed[-1].epsilon if closed else 0.0,
         epsilon_cap=settings.policy.epsilon,
         delta=settings.policy.delta,

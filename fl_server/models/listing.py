@@ -1,6 +1,5 @@
 """What there is of the models of past rounds, read from files: it works beside a running server and without one."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -74,11 +73,11 @@ def list_models(folder: FederationFolder) -> list[ModelFacts]:
 
 
 def details(folder: FederationFolder, round_: int) -> ModelDetails:
-    """Raises CheckpointError where there is no such round or its record is damaged; else as `list_models`."""
-    facts = _of_round(list_models(folder), round_)
+    """Raises CheckpointError where there is no such round or its record is damaged, and what `list_models` raises."""
+    models = {facts.round: facts for facts in list_models(folder)}
     record = Checkpoints(folder.checkpoints).record(round_)
     return ModelDetails(
-        **facts.model_dump(),
+        **models[round_].model_dump(),
         model_hash=record.model_hash,
         file_sha256=record.file_sha256,
         ledger_head=record.ledger_head,
@@ -86,13 +85,6 @@ def details(folder: FederationFolder, round_: int) -> ModelDetails:
         scheme=record.header.scheme,
         metrics=record.metrics,
     )
-
-
-def _of_round(models: Sequence[ModelFacts], round_: int) -> ModelFacts:
-    for facts in models:
-        if facts.round == round_:
-            return facts
-    raise CheckpointError(f"There is no checkpoint of round {round_}", fix="`fl-server models list` shows them all")
 
 
 def _record(checkpoints: Checkpoints, round_: int) -> Checkpoint | None:
