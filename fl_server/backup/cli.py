@@ -62,7 +62,7 @@ def restore(
     out.print(
         "Warning: what happened after the backup is not in it. Devices count their own budgets: nothing is refunded."
         " Those enrolled since must be invited anew. A device refuses a round older than one that it has answered, as"
-        " `device_stale`: where rounds were run after the backup, restore with --next-round. Make sure that the old"
+        " `device_task`: where rounds were run after the backup, restore with --next-round. Make sure that the old"
         " server never runs again.",
         soft_wrap=True,
     )

@@ -1,9 +1,9 @@
 """What goes into a backup, read beside a running server so that it fits together.
 
 A file is read before what it points to, since what it points to only grows: the open round and the marks before the
-checkpoints, whose records name the ledger's head; these before the ledger, whose entries name what devices signed; and
-this before the registry that the devices are in. A checkpoint takes its name whole, and only a folder that held still
-while it was read is taken.
+checkpoints, whose records name the ledger's head; these, and ledgers that devices handed over, before the ledger, whose
+entries name what devices signed; and this before the registry that the devices are in. A checkpoint takes its name
+whole, and only a folder that held still while it was read is taken.
 
 So in the copy the ledger reaches at least as far as the checkpoints. It may reach further by the round that was closing
 meanwhile: for the next start that round was cut off, as by a kill, and its debits stand.
@@ -18,7 +18,7 @@ from urllib.parse import quote
 from fl_server.folder import FederationFolder
 from shared_models.errors import BackupError
 
-OPEN_ROUND = "open-round"
+_OPEN_ROUND, _CHECKPOINTS = "open-round", "checkpoints"
 _LEFT_OUT = ("*.lock", "*.lock-*", "*.log", "*.log.*", "*.part", "*.db-*", "transport.db")
 """Logs and locks; unfinished files; what belongs to a running database; Flower's own state, which is made anew."""
 _TRIES = 20
@@ -30,8 +30,8 @@ def contents(folder: FederationFolder) -> Iterator[tuple[str, bytes]]:
 
     Raises BackupError where a file cannot be read.
     """
-    ordered = (folder.promoted, folder.rounds, folder.checkpoints, folder.ledger, folder.intents)
-    first = [OPEN_ROUND, *(path.name for path in ordered)]
+    ordered = (folder.promoted, folder.rounds, folder.checkpoints, folder.device_ledgers, folder.ledger, folder.intents)
+    first = [_OPEN_ROUND, *(path.name for path in ordered)]
     for name in first:
         yield from _of(folder.root / name, folder.root)
     for path in sorted(folder.root.iterdir()):
@@ -43,9 +43,9 @@ def _of(path: Path, root: Path) -> Iterator[tuple[str, bytes]]:
     if path.is_symlink() or any(fnmatch(path.name, pattern) for pattern in _LEFT_OUT):
         return
     name = path.relative_to(root).as_posix()
-    if name == OPEN_ROUND:
+    if name == _OPEN_ROUND:
         yield from _named(path, _steady(path), root)
-    elif name == "checkpoints":
+    elif name == _CHECKPOINTS:
         yield from _checkpoints(path, root)
     elif path.is_dir():
         for inner in sorted(path.iterdir()):
@@ -58,14 +58,18 @@ def _checkpoints(path: Path, root: Path) -> Iterator[tuple[str, bytes]]:
     """Those with a name, and a draft of which the name is still to come: its round may be in the ledger already.
 
     Drafts are read first. One that takes its name meanwhile is found under it; one without a record is not whole.
+    Then it is looked until no new checkpoint is there: a server that closes a round may remove the weights of the one
+    before it, so only the last one's are sure to be read.
     """
     drafts = {draft: _steady(draft) for draft in sorted(path.glob(".round-*.new"))}
-    whole = sorted(path.glob("round-*"))
-    for checkpoint in whole:
-        yield from _named(checkpoint, _steady(checkpoint), root)
-    named = {f".{checkpoint.name}.new" for checkpoint in whole}
+    read: set[str] = set()
+    while new := sorted(checkpoint for checkpoint in path.glob("round-*") if checkpoint.name not in read):
+        for checkpoint in new:
+            yield from _named(checkpoint, _steady(checkpoint), root)
+            read.add(checkpoint.name)
     for draft, files in drafts.items():
-        if draft.name not in named and "checkpoint.json" in files:
+        named = draft.name.removeprefix(".").removesuffix(".new")
+        if named not in read and "checkpoint.json" in files:
             yield from _named(draft, files, root)
 
 
