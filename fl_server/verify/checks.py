@@ -108,7 +108,7 @@ def rounds_linked(evidence: Evidence) -> str:
             if body.round != line.next_round or line.model not in (None, body.model_before):
                 raise VerificationError(f"Round {body.round} does not follow from the round before it")
         elif isinstance(body, RoundVoid):
-            if body.round not in line.models:
+            if body.round == 0 or body.round not in line.models:
                 raise VerificationError(f"Round {body.round} was declared void and was never closed")
         elif isinstance(body, ModelRestored):
             _check_restore(body, line, evidence.study)

@@ -6,6 +6,11 @@ from fl_server.report.document import Ledger, Report
 from fl_server.report.figures.budget import budget_by_round, distribution, forecast
 from fl_server.report.numbers import rounded_down, rounded_up
 
+_LOST = (
+    " Rounds before it were lost with the server that ran them: what devices spent on them is counted by the devices and"
+    " not here."
+)
+
 
 def budget(document: Report) -> list[Block]:
     """What was spent, what is left and what is to come; no epsilon where the first claim is not stated."""
@@ -66,9 +71,13 @@ def budget(document: Report) -> list[Block]:
 def _steps_back(ledger: Ledger) -> list[Block]:
     if not ledger.steps_back:
         return []
-    sentences = [
-        f"After round {step.after_round} the operator put back the model of round {step.to_round}: the next round"
-        " started from it. Nothing that was spent was refunded."
-        for step in ledger.steps_back
+    known = {0, *(debit.round for debit in ledger.debits)}
+    return [
+        Bullets(
+            [
+                f"After round {step.after_round} the operator put back the model of round {step.to_round}: the next"
+                f" round started from it. Nothing that was spent was refunded.{_LOST if step.after_round not in known else ''}"
+                for step in ledger.steps_back
+            ]
+        )
     ]
-    return [Bullets(sentences)]

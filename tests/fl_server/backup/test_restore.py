@@ -17,6 +17,8 @@ from fl_server.models.listing import list_models
 from fl_server.models.promotion import promote, read_promoted
 from fl_server.models.rollback import roll_back
 from fl_server.report.assemble import build_report
+from fl_server.report.content.page import report_page
+from fl_server.report.html import render_html
 from fl_server.retention import next_round, starting_point
 from fl_server.rounds import RoundProtocol
 from fl_server.settings import RoundSettings
@@ -95,7 +97,9 @@ def test_the_ledger_says_where_it_goes_on_and_numbers_may_be_passed_over(study, 
     assert entries(folder)[-1].body == event
     assert (event.round, event.to_round) == (8, 2)
     assert (starting_point(entries(folder), Checkpoints(folder.checkpoints)), next_round(entries(folder))) == (2, 9)
-    assert build_report(folder).ledger.verification == "verified"
+    report = build_report(folder)
+    assert report.ledger.verification == "verified"
+    assert "Rounds before it were lost with the server" in render_html(report_page(report))
 
 
 def test_after_going_back_it_goes_on_from_there(study, file, root):
