@@ -24,5 +24,5 @@ def test_a_passphrase_file_ends_with_or_without_a_line_end(tmp_path, content, pa
 def test_a_passphrase_file_that_cannot_be_read_says_what_to_do(tmp_path, content):
     if content is not None:
         (tmp_path / "file").write_bytes(content)
-    with pytest.raises(KeyStoreError, match="cannot be read.*Correct the option"):
+    with pytest.raises(KeyStoreError, match=r"cannot be read.*Correct the option"):
         passphrase_in(tmp_path / "file", "Correct the option")

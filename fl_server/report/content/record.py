@@ -3,12 +3,13 @@
 from fl_server.report.blocks import Block, Bullets, Facts, Heading, Paragraph, Table, cells
 from fl_server.report.content.words import sources
 from fl_server.report.document import Ledger, Report
+from fl_server.report.document.record import StepBack
 from fl_server.report.figures.budget import budget_by_round, distribution, forecast
 from fl_server.report.numbers import rounded_down, rounded_up
 
 _LOST = (
-    " Rounds before it were lost with the server that ran them: what devices spent on them is counted by the devices and"
-    " not here."
+    " Rounds before it were lost with the server that ran them: what devices spent on them the devices count, and this"
+    " ledger does not."
 )
 
 
@@ -72,12 +73,12 @@ def _steps_back(ledger: Ledger) -> list[Block]:
     if not ledger.steps_back:
         return []
     known = {0, *(debit.round for debit in ledger.debits)}
-    return [
-        Bullets(
-            [
-                f"After round {step.after_round} the operator put back the model of round {step.to_round}: the next"
-                f" round started from it. Nothing that was spent was refunded.{_LOST if step.after_round not in known else ''}"
-                for step in ledger.steps_back
-            ]
-        )
-    ]
+    return [Bullets([_step_back(step, step.after_round not in known) for step in ledger.steps_back])]
+
+
+def _step_back(step: StepBack, lost: bool) -> str:
+    """lost: whether rounds before it are not in the ledger"""
+    return (
+        f"After round {step.after_round} the operator put back the model of round {step.to_round}: the next round"
+        f" started from it. Nothing that was spent was refunded.{_LOST if lost else ''}"
+    )
