@@ -7,13 +7,18 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 
+from fl_server.backup.cli import app as backups
 from fl_server.folder import FederationFolder
+from fl_server.models.cli import app as models
 from fl_server.settings import load_settings, parse_entries
 from shared_models import commandline
 from shared_models.commandline import out, print_json
 from shared_models.errors import UsageError
 
 app = commandline.program("Attune's server: a federation that learns from laptops without their pictures.")
+
+app.add_typer(backups)
+app.add_typer(models, name="models")
 
 Directory = Annotated[Path, typer.Argument(help="The federation's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]

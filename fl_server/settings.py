@@ -110,6 +110,13 @@ class AggregationSettings(_Section):
     tau: Positive = 1e-3
 
 
+class CheckpointSettings(_Section):
+    """Whose weights are kept. Records of rounds are kept for good."""
+
+    keep_last: Count = 10
+    best_by: Literal["accuracy", "uar", "macro_f1"] = "macro_f1"
+
+
 class BenchmarkSettings(_Section):
     """What every global model is scored on: `synthetic`, `manifest:FILE` or `ferplus:DIR`."""
 
@@ -129,6 +136,7 @@ class Settings(_Section):
     policy: PolicySettings = PolicySettings()
     rounds: RoundSettings = RoundSettings()
     aggregation: AggregationSettings = AggregationSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
     benchmark: BenchmarkSettings = BenchmarkSettings()
     watch: WatchSettings = WatchSettings()
 

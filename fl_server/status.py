@@ -1,7 +1,6 @@
 """What `fl-server status` knows, read from files: it works beside a running server and without one."""
 
 import datetime as dt
-import json
 import shutil
 
 from cryptography import x509
@@ -9,10 +8,12 @@ from pydantic import BaseModel, ConfigDict
 
 from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
+from fl_server.models.promotion import read_promoted
 from fl_server.phase import Phase
 from fl_server.refusals import Refusals
 from fl_server.round_summary import RoundSummary, read_rounds
 from fl_server.settings import Settings, load_settings
+from shared_models.errors import CheckpointError
 from shared_models.files import is_held
 
 _DAY_SECONDS = 24 * 3600
@@ -152,6 +153,7 @@ def _certificate_days(folder: FederationFolder) -> int:
 
 def _promoted(folder: FederationFolder) -> int | None:
     try:
-        return int(json.loads(folder.promoted.read_bytes())["round"])
-    except (OSError, ValueError, KeyError, TypeError):
+        promoted = read_promoted(folder)
+    except CheckpointError:
         return None
+    return promoted.round if promoted else None

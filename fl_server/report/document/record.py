@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import AwareDatetime, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from pydantic import AwareDatetime, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from fl_server.report.bands import Band
 from fl_server.report.document.base import Group, Probability
@@ -45,6 +45,15 @@ class Forecast(Group):
     """epsilon spent after them"""
 
 
+class StepBack(Group):
+    """The operator went back to an earlier model, or put back a backup. What was spent stays spent."""
+
+    after_round: NonNegativeInt
+    """the last number of a round in use at that time"""
+    to_round: NonNegativeInt
+    """the round whose model the next round started from"""
+
+
 class Check(Group):
     """One thing that was checked about the record."""
 
@@ -82,6 +91,8 @@ class Ledger(Budget):
     """hash of the last entry"""
     void_rounds: NonNegativeInt
     """rounds that were cut off; what devices spent on them stays spent"""
+    steps_back: list[StepBack] = Field(default_factory=list)
+    """the times that the operator went back to an earlier model or put back a backup"""
     device_entries: NonNegativeInt
     """entries of devices' ledgers that the server holds and checked"""
     device_ledgers: NonNegativeInt
