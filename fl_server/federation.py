@@ -163,9 +163,9 @@ class Federation:
 
     def _tidy(self) -> None:
         promoted, settings = read_promoted(self._folder), self._settings.checkpoints
-        protected = {starting_point(self._ledger.entries, self._checkpoints)} | (
-            {promoted.round} if promoted else set()
-        )
+        protected = {starting_point(self._ledger.entries, self._checkpoints)}
+        if promoted is not None:
+            protected.add(promoted.round)
         tidy(self._checkpoints, settings.keep_last, settings.best_by, protected)
 
     def _open(self, grid: Grid, eligible: Callable[[], Devices], before: Checkpoint, round_: int) -> OpenRound:

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from fl_server.certificates import issue_server_certificate
 from fl_server.enrolment.registry import Registry
+from fl_server.models.promotion import Promoted
 from fl_server.page.address import keep_address
 from fl_server.phase import Phase
 from fl_server.refusals import REASONS, Refusals
@@ -174,7 +176,8 @@ def test_a_line_of_an_older_version_has_no_f1(folder, log):
 def test_what_else_an_operator_looks_after(folder, log):
     with Refusals(folder) as refusals:
         refusals.count("rate")
-    folder.promoted.write_text(json.dumps({"round": 3, "at": "today"}))
+    marked = Promoted(round=3, model_hash="0" * 64, at=datetime.now(UTC))
+    folder.promoted.write_text(marked.model_dump_json())
     log((1, "failed", 0.0))
     status = read_status(folder)
     assert (status.refusals, status.promoted_round, status.failed_rounds) == ({"rate": 1}, 3, 1)
@@ -189,7 +192,7 @@ def test_a_person_reads_the_same(folder, log, phase):
     phase("paused", why="The disk is full.")
     with Refusals(folder) as refusals:
         refusals.count("slow")
-    folder.promoted.write_text('{"round": 1}')
+    folder.promoted.write_text(Promoted(round=1, model_hash="0" * 64, at=datetime.now(UTC)).model_dump_json())
     console = Console(width=200, record=True, file=open(os.devnull, "w"))  # noqa: SIM115 - closed with the test
     with console.file, only_one(folder.lock, "it"):
         keep_address(folder, 8123, "secret-token")
