@@ -15,6 +15,9 @@ from shared_models.errors import UsageError
 
 app = commandline.program("Attune's server: a federation that learns from laptops without their pictures.")
 
+devices_app = typer.Typer(help="The devices of a federation.", no_args_is_help=True)
+app.add_typer(devices_app, name="devices")
+
 Directory = Annotated[Path, typer.Argument(help="The federation's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 _DAY_SECONDS = 24 * 3600
@@ -78,6 +81,30 @@ def invite(
             out.print(line, soft_wrap=True)
 
 
+@devices_app.command("list", epilog="Example: fl-server devices list study --json")
+def list_devices(directory: Directory, as_json: JsonOption = False) -> None:
+    """Every device that ever enrolled: since when, how often it took part, and whether it has left."""
+    from fl_server.devices import device_facts, device_table
+
+    rows = device_facts(FederationFolder(directory))
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+    else:
+        out.print(device_table(rows) if rows else "Nobody has enrolled yet.")
+
+
+@devices_app.command("remove", epilog="Example: fl-server devices remove study 3c6c8b98")
+def remove_devices(
+    directory: Directory,
+    pseudonyms: Annotated[list[str], typer.Argument(help="Devices, as `devices list` names them.")],
+) -> None:
+    """Let devices take part no more, for good. A running server notices within two seconds."""
+    from fl_server.devices import remove
+
+    gone = remove(FederationFolder(directory), pseudonyms)
+    out.print(f"Removed: {', '.join(gone)}." if gone else "They had left already.")
+
+
 @app.command(epilog="Example: fl-server start study --rounds 10")
 def start(
     directory: Directory,
@@ -114,7 +141,9 @@ def status(directory: Directory, as_json: JsonOption = False) -> None:
         print_json(facts.model_dump())
         return
     out.print(f"[bold]{escape(facts.title)}[/] ({facts.study}), purpose: {facts.purpose}")
-    out.print(f"Devices enrolled: {facts.devices}; open invitations: {facts.open_invitations}")
+    out.print(f"Devices enrolled: {facts.devices}; left: {facts.left}; open invitations: {facts.open_invitations}")
+    if facts.refusals:
+        out.print(f"Refused at enrolment: {', '.join(f'{n} {why}' for why, n in facts.refusals.items())}")
     out.print(
         f"Rounds with a checkpoint: {facts.round}; the updates used cost a device at most"
         f" epsilon {facts.epsilon:.4f} of {facts.epsilon_cap:.4f}"

@@ -15,7 +15,11 @@ class Status(BaseModel):
     title: str
     purpose: str
     devices: int
+    """Devices that are enrolled and have not left."""
+    left: int
     open_invitations: int
+    refusals: dict[str, int]
+    """How often the enrolment port refused somebody, by reason."""
     round: int
     epsilon: float
     epsilon_cap: float
@@ -27,13 +31,16 @@ def read_status(folder: FederationFolder) -> Status:
     """Raises SettingsError where there is no federation in the folder."""
     settings = load_settings(folder.settings)
     registry, rounds = Registry(folder.enrolment), read_rounds(folder)
+    members = registry.members()
     closed = [summary for summary in rounds if summary.state != "failed"]
     return Status(
         study=settings.study.id,
         title=settings.study.title,
         purpose=settings.study.purpose,
-        devices=len(registry.devices()),
+        devices=sum(member.left is None for member in members),
+        left=sum(member.left is not None for member in members),
         open_invitations=registry.open_invitations(),
+        refusals=registry.refusals(),
         round=closed[-1].round if closed else 0,
         epsilon=closed[-1].epsilon if closed else 0.0,
         epsilon_cap=settings.policy.epsilon,

@@ -95,7 +95,8 @@ CONSENT: dict[str, Any] = {
     "scopes": ["capture", "store", "train", "audit"],
     "how_to_leave": [
         "`fl-client pause`: no further picture is looked at and nothing more is sent, until you resume.",
-        "`fl-client withdraw`: it ends for good, and everything stored on the device is destroyed.",
+        "`fl-client withdraw`: it ends for good: what is stored on the device is destroyed, and the server asks it for"
+        " nothing more.",
         "What was sent before cannot be called back, and spent budget is never refunded.",
     ],
 }

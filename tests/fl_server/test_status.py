@@ -48,6 +48,15 @@ def test_devices_and_open_invitations_are_counted(folder):
     assert (status.devices, status.open_invitations) == (1, 2)
 
 
+def test_leavers_and_refusals_are_counted(folder):
+    registry = Registry(folder.enrolment)
+    devices = [registry.enrol(registry.invite(3600)[0], f"n{i}".encode(), f"l{i}".encode()) for i in range(3)]
+    registry.leave([devices[1].pseudonym], "withdrawn")
+    registry.enrol(bytes(32), b"node", b"ledger")
+    status = read_status(folder)
+    assert (status.devices, status.left, status.refusals) == (2, 1, {"guessed": 1})
+
+
 def test_a_failed_round_is_shown_and_does_not_count(folder, log):
     log((0, "start", 0.0), (1, "checkpointed", 1.5), (2, "failed", 1.5))
     status = read_status(folder)
