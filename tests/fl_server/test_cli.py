@@ -116,7 +116,7 @@ def test_devices_are_listed_without_their_keys_and_taken_out_by_name(run, fails,
     ]
     assert list(rows[0]) == ["device", "enrolled", "state", "left", "rounds", "last_round"]
     assert run("devices", "list", root) == 0
-    assert f"{second}  {today}  removed" in capsys.readouterr().out
+    assert [second, today, "removed", today, "1", "1"] in map(str.split, capsys.readouterr().out.splitlines())
     assert "There is no device 'somebody'" in fails(2, "devices", "remove", root, first, "somebody")
     assert [device.pseudonym for device in Registry(small_study.folder.enrolment).active()] == [first, third]
 
