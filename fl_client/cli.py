@@ -150,6 +150,8 @@ def run_daemon(
             signal.signal(received, lambda *_: daemon.stop())
         out.print(f"Device {enrolment.pseudonym} is running. Ctrl-C stops it, `fl-client pause` pauses it.")
         daemon.run(source, _finder(settings.capture.face_model, settings.capture.face_model_sha256), script)
+    if place.withdrawal.exists():
+        out.print("You have left. This program only waits for the study's server to hear it; Ctrl-C ends it.")
     daemon.tell_of_leaving()
 
 

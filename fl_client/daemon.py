@@ -28,6 +28,7 @@ from shared_models.files import atomic_write
 from shared_models.privacy.gradients import engine_by_name
 
 _STATUS_SECONDS = 1.0
+_LONGEST_RETRY_SECONDS = 600.0
 _STOP_SECONDS = 4.0  # a call to a server that hangs is left behind: all that counts is on the disk already
 _chance = secrets.SystemRandom()
 log = logging.getLogger(__name__)
@@ -97,10 +98,13 @@ class Daemon:
         self._stop.set()
 
     def tell_of_leaving(self) -> None:
-        """Where its owner has left: tells the server until it has heard, or until `stop`. Nothing else runs then."""
+        """Where its owner has left: tells the server until it has heard, or until `stop`. Nothing else runs then.
+
+        The times between grow to ten minutes.
+        """
         retry = self._settings.node.retry_seconds
         while not tell(self._home) and not self._told_to_stop.wait(retry * _chance.uniform(0.5, 1.5)):
-            log.info("the server has not heard yet that this device has left")
+            retry = min(2 * retry, _LONGEST_RETRY_SECONDS)
 
     def _capture(self, source: FrameSource, finder: FaceFinder, labels: LabelSource) -> None:
         loop = CaptureLoop(

@@ -76,7 +76,9 @@ DATA: dict[str, Any] = {
     "leaves_device": [
         "The noised change of the trainable part, once a round.",
         "A signed ledger entry that repeats the policy's figures.",
+        "How many entries its ledger has and the hash of the last, signed, after each update that left.",
         "One word, such as 'budget' or 'consent', where the device does not take part.",
+        "That it has left, signed.",
     ],
     "stays_on_device": [
         "Every picture, every label and how many there are.",
