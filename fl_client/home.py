@@ -36,6 +36,8 @@ class Home:
         self.store = root / "store"
         self.outbox = root / "outbox"
         self.erasures = root / "erased"
+        self.receipt = root / "receipt.json"
+        self.withdrawal = root / "withdrawal.json"
         self.status = root / "status.json"
         self.log = root / "client.log"
         self.lock = root / "running.lock"
@@ -60,6 +62,8 @@ class Enrolment(BaseModel):
     consent_text: str
     pseudonym: Annotated[str, Field(pattern="^[0-9a-f]{8}$")]
     fleet_address: str
+    enrolment_address: str = ""
+    """Empty where the device enrolled before the program kept it."""
     ca_pem: str
     server_key: str
     ledger_key: str

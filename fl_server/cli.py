@@ -19,6 +19,8 @@ app = commandline.program("Attune's server: a federation that learns from laptop
 
 app.add_typer(backups)
 app.add_typer(models, name="models")
+devices_app = typer.Typer(help="The devices of a federation.", no_args_is_help=True)
+app.add_typer(devices_app, name="devices")
 
 Directory = Annotated[Path, typer.Argument(help="The federation's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
@@ -81,6 +83,30 @@ def invite(
     else:
         for line in lines:
             out.print(line, soft_wrap=True)
+
+
+@devices_app.command("list", epilog="Example: fl-server devices list study --json")
+def list_devices(directory: Directory, as_json: JsonOption = False) -> None:
+    """Every device that ever enrolled: since when, how often it took part, and whether it has left."""
+    from fl_server.devices import device_facts, device_table
+
+    rows = device_facts(FederationFolder(directory))
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+    else:
+        out.print(device_table(rows) if rows else "Nobody has enrolled yet.")
+
+
+@devices_app.command("remove", epilog="Example: fl-server devices remove study 3c6c8b98")
+def remove_devices(
+    directory: Directory,
+    pseudonyms: Annotated[list[str], typer.Argument(help="Devices, as `devices list` names them.")],
+) -> None:
+    """Let devices take part no more, for good. A running server notices within two seconds."""
+    from fl_server.devices import remove
+
+    gone = remove(FederationFolder(directory), pseudonyms)
+    out.print(f"Removed: {', '.join(gone)}." if gone else "They had left already.")
 
 
 @app.command(epilog="Example: fl-server start study --rounds 10")

@@ -20,7 +20,6 @@ REASONS = {
     "spoofed": "an answer in the name of another device",
     "late": "an answer after its task's deadline",
     "version": "a device with another version of the wire format",
-    "invitation": "an invitation that is used, expired or guessed",
     "other": "anything else",
 }
 """Every reason there is, with its meaning. What is not among them counts as `other`: a sender chooses no names here."""

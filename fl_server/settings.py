@@ -38,6 +38,10 @@ class ServerSettings(_Section):
     fleet_port: Port
     enrolment_port: Port
     max_body_mib: Count = 16
+    grpc_health: bool = False
+    """Whether the enrolment port answers gRPC health checks, which need no invitation."""
+    grpc_reflection: bool = False
+    """Whether it describes its protocol to whoever asks."""
 
 
 class ModelSettings(_Section):

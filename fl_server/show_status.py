@@ -29,7 +29,11 @@ def _lines(status: Status) -> list[tuple[str, str]]:
     lines = [
         ("server", _server(status)),
         ("rounds", f"{status.round} of {status.planned_rounds} have a checkpoint{failed}"),
-        ("devices", f"{status.devices} enrolled, {status.online} online; {status.open_invitations} open invitations"),
+        (
+            "devices",
+            f"{status.devices} enrolled, {status.left} left, {status.online} online;"
+            f" {status.open_invitations} open invitations",
+        ),
         (
             "budget",
             f"epsilon {rounded_up(status.epsilon)} of {rounded_up(status.epsilon_cap)} at delta {status.delta:g},"
@@ -45,6 +49,9 @@ def _lines(status: Status) -> list[tuple[str, str]]:
         ("certificate", _certificate(status.certificate_days)),
         ("refused", f"{sum(status.refusals.values())} requests since the server started"),
     ]
+    if status.enrolment_refusals:
+        said = ", ".join(f"{count} {reason}" for reason, count in status.enrolment_refusals.items())
+        lines.append(("at the door", f"refused to enrol: {said}"))
     return lines if status.page is None else [*lines, ("page", status.page)]
 
 

@@ -64,7 +64,9 @@ class Status(_Facts):
     failed_rounds: int
     """rounds that failed and were tried again"""
     devices: int
-    """devices enrolled, those that left included"""
+    """devices that are enrolled and have not left"""
+    left: int
+    """devices that left or were removed"""
     online: int
     """devices online when the state was written; 0 where no server is running"""
     open_invitations: int
@@ -79,6 +81,8 @@ class Status(_Facts):
     """the delta at which both are stated"""
     refusals: dict[str, int]
     """requests that the listeners turned away since the server started, by reason"""
+    enrolment_refusals: dict[str, int]
+    """how often the enrolment port refused somebody, ever, by reason"""
     disk_free_bytes: int
     """space left where the folder lies"""
     certificate_days: int
@@ -99,6 +103,7 @@ def read_status(folder: FederationFolder) -> Status:
 def status_of(folder: FederationFolder, settings: Settings, phase: Phase | None, *, running: bool) -> Status:
     """The same for whoever knows already whether the server is running: the server itself."""
     registry, rounds = Registry(folder.enrolment), read_rounds(folder)
+    members = registry.members()
     closed = [summary for summary in rounds if summary.state != "failed"]
     return Status(
         study=settings.study.id,
@@ -110,7 +115,8 @@ def status_of(folder: FederationFolder, settings: Settings, phase: Phase | None,
         round=closed[-1].round if closed else 0,
         planned_rounds=settings.rounds.rounds,
         failed_rounds=len(rounds) - len(closed),
-        devices=len(registry.devices()),
+        devices=sum(member.left is None for member in members),
+        left=sum(member.left is not None for member in members),
         online=phase.online if phase and running else 0,
         open_invitations=registry.open_invitations(),
         score=_score(closed) if closed else None,
@@ -118,6 +124,7 @@ def status_of(folder: FederationFolder, settings: Settings, phase: Phase | None,
         epsilon_cap=settings.policy.epsilon,
         delta=settings.policy.delta,
         refusals=Refusals.read(folder),
+        enrolment_refusals=registry.refusals(),
         disk_free_bytes=shutil.disk_usage(folder.root).free,
         certificate_days=_certificate_days(folder),
         promoted_round=_promoted(folder),

@@ -231,8 +231,12 @@ def _ledger(policy: Policy, record: Record) -> dict[str, Any]:
 def _consent(settings: Settings, record: Record) -> dict[str, Any]:
     return texts.CONSENT | {
         "text_hash": canonical_hash(settings.study.consent_text),
-        "states": {"took part": band(len(record.evidence.participations))},
-        "withdrawals": band(record.withdrawn),
+        "states": {
+            "took part": band(len(record.evidence.participations)),
+            "withdrew": band(len(record.withdrawn)),
+            "removed by the operator": band(record.removed),
+        },
+        "withdrawals": band(len(record.withdrawn)),
         "erasures": band(record.erased),
         "erasure_time": None,
     }

@@ -63,6 +63,15 @@ def test_devices_and_open_invitations_are_counted(folder):
     assert (status.devices, status.open_invitations) == (1, 2)
 
 
+def test_leavers_and_refusals_are_counted(folder):
+    registry = Registry(folder.enrolment)
+    devices = [registry.enrol(registry.invite(3600)[0], f"n{i}".encode(), f"l{i}".encode()) for i in range(3)]
+    registry.leave([devices[1].pseudonym], "withdrawn")
+    registry.enrol(bytes(32), b"node", b"ledger")
+    status = read_status(folder)
+    assert (status.devices, status.left, status.refusals) == (2, 1, {"guessed": 1})
+
+
 def test_a_failed_round_is_shown_and_does_not_count(folder, log):
     log((0, "start", 0.0), (1, "checkpointed", 1.5), (2, "failed", 1.5))
     status = read_status(folder)
@@ -201,7 +210,7 @@ def test_a_person_reads_the_same(folder, log, phase):
     for words in (
         "server running. Round 4 is paused: The disk is full; for",
         "rounds 1 of 6 have a checkpoint; 1 failed",
-        "devices 0 enrolled, 3 online; 0 open invitations",
+        "devices 0 enrolled, 0 left, 3 online; 0 open invitations",
         "epsilon 1.50 of 8.00 at delta 1e-05",
         "UAR 0.400, macro F1 0.300; best UAR 0.400 in round 0",
         "the model of round 1",
