@@ -69,7 +69,7 @@ def test_leavers_and_refusals_are_counted(folder):
     registry.leave([devices[1].pseudonym], "withdrawn")
     registry.enrol(bytes(32), b"node", b"ledger")
     status = read_status(folder)
-    assert (status.devices, status.left, status.refusals) == (2, 1, {"guessed": 1})
+    assert (status.devices, status.left, status.enrolment_refusals) == (2, 1, {"guessed": 1})
 
 
 def test_a_failed_round_is_shown_and_does_not_count(folder, log):
