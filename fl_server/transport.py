@@ -121,6 +121,7 @@ class Transport:
         self._admitted: set[bytes] = set()
         self._app = create_app(self._config(), SuperLinkLifespan)
         self._state = self._app.state.linkstate_factory.state()
+        _let_back_in(self._state)
         folder.transport.chmod(0o600)
         self._servers = [
             self._uvicorn(self._app, "on"),
@@ -318,6 +319,22 @@ class _Grid(HttpGrid):
         except Exception as error:  # a device can have written anything
             log.warning("a reply cannot be read: %s", type(error).__name__)
         return make_message(metadata_from_proto(head.metadata), error=Error(_UNREADABLE, "unreadable"))
+
+
+def _let_back_in(state: Any) -> None:
+    """A device that crashed is let back in at once.
+
+    Flower refuses a node whose last connection it has not yet missed, for up to two heartbeats. It asks here only after
+    the node's own key has signed the request, and one device runs one node: its last connection is over.
+    """
+    activate = state.activate_node
+
+    def activate_node(node_id: int, heartbeat_interval: float) -> bool:
+        return activate(node_id, heartbeat_interval) or (
+            state.deactivate_node(node_id) and activate(node_id, heartbeat_interval)
+        )
+
+    state.activate_node = activate_node
 
 
 async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:

@@ -394,6 +394,18 @@ def test_a_device_that_leaves_is_an_error_of_its_own_task_alone(fleet, device):
     assert dict(replies[honest_id].content["update"]) == {"x": 1}
 
 
+def test_a_device_that_crashed_is_let_back_in_at_once(fleet):
+    identity = Identity.generate()
+    node = fleet.admit(identity)
+    with (
+        connect(fleet.address, fleet.ca_pem, identity.node),  # never closed: the server believes that it is there
+        connect(fleet.address, fleet.ca_pem, identity.node) as connection,
+    ):
+        task_id = fleet.send(node)
+        connection.push(answer(connection.pull(), x=1))
+        assert dict(fleet.replies(task_id)[task_id].content["update"]) == {"x": 1}
+
+
 def test_closing_before_the_start_frees_the_ports(folder):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of libraries that Flower calls
