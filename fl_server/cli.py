@@ -84,6 +84,7 @@ def start(
     rounds: Annotated[int | None, typer.Option(min=1, help="Total number of rounds, also when resuming.")] = None,
 ) -> None:
     """Run the federation in the foreground until the last round or Ctrl-C; go on where it stopped."""
+    from fl_server.leaving import leave_soon
     from fl_server.live import LiveTable
     from fl_server.server import Server
     from shared_models.files import only_one
@@ -99,7 +100,7 @@ def start(
     ):
         server = Server(folder, settings, table.add, table.note)
         for received in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(received, lambda *_: server.stop())
+            signal.signal(received, lambda *_: leave_soon(server.stop))
         server.run(rounds or settings.rounds.rounds)
 
 

@@ -24,8 +24,10 @@ class FederationFolder:
         self.device_ledgers = root / "device-ledgers"
         self.rounds = root / "rounds.jsonl"
         self.checkpoints = root / "checkpoints"
+        self.open_round = root / "open-round"
         self.report = root / "report.html"
         self.audit = root / "audit.json"
+        self.phase = root / "state.json"
         self.lock = root / "server.lock"
         self.log = root / "server.log"
 

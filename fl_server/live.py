@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from fl_server.federation import RoundSummary
+from fl_server.round_summary import RoundSummary
 from shared_models.commandline import out
 
 

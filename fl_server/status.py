@@ -3,8 +3,8 @@
 from pydantic import BaseModel, ConfigDict
 
 from fl_server.enrolment.registry import Registry
-from fl_server.federation import RoundSummary
 from fl_server.folder import FederationFolder
+from fl_server.round_summary import RoundSummary, read_rounds
 from fl_server.settings import load_settings
 
 
@@ -40,11 +40,3 @@ def read_status(folder: FederationFolder) -> Status:
         delta=settings.policy.delta,
         rounds=rounds,
     )
-
-
-def read_rounds(folder: FederationFolder) -> list[RoundSummary]:
-    """Every round so far, failed ones too; a line that is being written is left out."""
-    if not folder.rounds.exists():
-        return []
-    lines = folder.rounds.read_bytes().split(b"\n")[:-1]
-    return [RoundSummary.model_validate_json(line) for line in lines]

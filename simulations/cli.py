@@ -118,6 +118,27 @@ def bench_accounting_(as_json: JsonOption = False) -> None:
     _print_rows(measured["cases"], as_json, "Epsilon of a device's life at delta 1e-5; wall seconds")
 
 
+@bench_app.command("aggregation", epilog="Example: fl-sim bench aggregation --json")
+def bench_aggregation_(
+    clients: Annotated[int, typer.Option(min=1, help="Updates in the round.")] = 200,
+    parameters: Annotated[int, typer.Option(min=1, help="Numbers in one update.")] = 5_000_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what it costs to add up a round's updates, beside Flower's FedAvg: seconds and peak memory."""
+    from simulations.bench.aggregation import bench_aggregation
+
+    with commandline.progress_by_stage() as follow:
+        measured = bench_aggregation(follow, clients, parameters)
+    if as_json:
+        print_json(measured)
+        return
+    rows = [
+        {"name": "Attune", "seconds": measured["seconds"], "peak_mib": measured["peak_mib"]},
+        {"name": "FedAvg", "seconds": measured["fedavg_seconds"], "peak_mib": measured["fedavg_peak_mib"]},
+    ]
+    _print_rows(rows, as_json, f"{clients} updates of {parameters} numbers; wall seconds, peak memory in MiB")
+
+
 @attack_app.command("audit", epilog="Example: fl-sim attack audit --epsilon 1 --canaries 1000")
 def attack_audit_(
     data: Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = "synthetic",

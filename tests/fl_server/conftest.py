@@ -76,8 +76,9 @@ class MemoryGrid:
         return [message.metadata.message_id for message in messages]
 
     def pull_messages(self, message_ids: list[str]) -> list[Message]:
-        arrived = [reply for due, reply in self.waiting if due <= self._clock.now]
-        self.waiting = [(due, reply) for due, reply in self.waiting if due > self._clock.now]
+        asked = [(due, r) for due, r in self.waiting if r.metadata.reply_to_message_id in message_ids]
+        arrived = [reply for due, reply in asked if due <= self._clock.now]
+        self.waiting = [(due, reply) for due, reply in self.waiting if reply not in arrived]
         return arrived
 
 
@@ -85,8 +86,8 @@ class MemoryGrid:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     time = SimpleNamespace(monotonic=clock.monotonic)
-    monkeypatch.setattr("fl_server.rounds.time", time)
-    monkeypatch.setattr("fl_server.federation.time", time)
+    for module in ("rounds", "federation"):
+        monkeypatch.setattr(f"fl_server.{module}.time", time)
     return clock
 
 

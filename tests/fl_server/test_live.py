@@ -4,8 +4,8 @@ import pytest
 from rich.console import Console
 
 from fl_server import live
-from fl_server.federation import RoundSummary
 from fl_server.live import LiveTable, round_table
+from fl_server.round_summary import RoundSummary
 
 
 @pytest.fixture

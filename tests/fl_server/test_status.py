@@ -1,9 +1,9 @@
 import pytest
 
 from fl_server.enrolment.registry import Registry
-from fl_server.federation import RoundSummary
+from fl_server.round_summary import RoundSummary, read_rounds
 from fl_server.setup import create_federation
-from fl_server.status import read_rounds, read_status
+from fl_server.status import read_status
 from shared_models.errors import SettingsError
 from shared_models.files import append_line
 
