@@ -11,10 +11,9 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from tests.kills.invariants import Violation
 from tests.kills.log import write_log
 from tests.kills.walk import Tally, Walk
-from tests.kills.world import World
+from tests.kills.world import Violation, World
 
 _KILLS_A_WORLD = 50
 

@@ -23,13 +23,9 @@ from shared_models.errors import AttuneError
 from shared_models.networks.weights import weights_hash
 from shared_models.privacy.events import Intent, RoundClosed, RoundVoid, spent_epsilon
 from shared_models.privacy.ledger import Entry, check_chain, parse_entry
-from tests.kills.world import QUORUM, SERVER, World
+from tests.kills.world import QUORUM, SERVER, Violation, World
 
 _TOLERANCE = 1e-5
-
-
-class Violation(Exception):  # noqa: N818 - what the harness is there to find
-    """An invariant does not hold."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,9 @@ class Invariants:
         self._the_record_verifies()
 
     def _rounds_follow_each_other(self, server: list[Entry], closed: list[RoundClosed]) -> None:
-        _require(not any(isinstance(entry.body, RoundVoid) for entry in server), "a round in the ledger was declared void")
+        _require(
+            not any(isinstance(entry.body, RoundVoid) for entry in server), "a round in the ledger was declared void"
+        )
         numbers = [round_.round for round_ in closed]
         _require(numbers == list(range(1, len(closed) + 1)), f"the rounds in the ledger are {numbers}")
         reached = max(Checkpoints(self._world.folder.checkpoints).rounds())
@@ -161,9 +159,7 @@ class Invariants:
 
     def _the_model_is_the_sum(self, closed: list[RoundClosed], devices: dict[str, dict[str, Intent]]) -> None:
         """The newest model is the first plus each round's mean of the very bytes that its devices sent."""
-        answers = {
-            path.stem.split("-")[1]: path for name in self._world.homes for path in self._answers(name)
-        }
+        answers = {path.stem.split("-")[1]: path for name in self._world.homes for path in self._answers(name)}
         for round_ in closed[len(self._weights) - 1 :]:
             deltas = [load_file(answers[devices[device][entry].update_hash]) for device, entry in round_.debits.items()]
             before = self._weights[-1]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fl_client.home import Home
+from fl_client.home import Home, load_enrolment
 from fl_server import cli as server_cli
 from fl_server.folder import FederationFolder
 from fl_server.settings import Settings
@@ -26,6 +27,10 @@ QUORUM = 2
 _PARTICIPATIONS = 200  # the most that a device's own limits allow
 _UP_SECONDS = 60.0
 SERVER = "server"
+
+
+class Violation(Exception):  # noqa: N818 - what all of this is there to find
+    """An invariant does not hold, or a program did not do what it is for."""
 
 
 class World:
@@ -73,8 +78,10 @@ class World:
         """Starts the server, enrols every device over the network, and starts them."""
         self.start(SERVER)
         if not self.wait_until_up():
-            raise RuntimeError(f"the server did not start:\n{self.output(SERVER).read_text()}")
-        self.call(lambda: _call_server("invite", str(self.folder.root), "--count", str(DEVICES), "--json"), "invitations")
+            raise Violation(f"the server did not start:\n{self.output(SERVER).read_text()}")
+        self.call(
+            lambda: _call_server("invite", str(self.folder.root), "--count", str(DEVICES), "--json"), "invitations"
+        )
         invitations = json.loads(self.output("invitations").read_text())["invitations"]
         for (name, home), invitation in zip(self.homes.items(), invitations, strict=True):
             self.call(lambda: device.enrol(home.root, invitation), name)
@@ -83,7 +90,10 @@ class World:
             self.start(name)
 
     def verify(self) -> None:
-        """Writes the study's bundle of evidence and checks it, as an auditor does."""
+        """Writes the study's bundle of evidence, every device's whole ledger in it, and checks it as an auditor does."""
+        self.folder.device_ledgers.mkdir()
+        for home in self.homes.values():
+            shutil.copy(home.ledger, self.folder.device_ledgers / f"{load_enrolment(home).pseudonym}.jsonl")
         folder, bundle = str(self.folder.root), str(self.root / "bundle.zip")
         self.call(lambda: _call_server("report", folder, "--format", "bundle", "--out", bundle), "report")
         self.call(lambda: _call_server("verify", bundle), "verify")
@@ -93,7 +103,7 @@ class World:
         process = Process(work, self.output(name))
         if not process.wait(_UP_SECONDS) or process.code != 0:
             process.kill()
-            raise RuntimeError(f"{name} failed:\n{self.output(name).read_text()[-2000:]}")
+            raise Violation(f"{name} failed:\n{self.output(name).read_text()[-2000:]}")
 
     def end(self) -> None:
         for process in self._running.values():
@@ -112,7 +122,7 @@ class World:
         os.environ |= {"ATTUNE_PASSPHRASE_FILE": str(passphrase), "XDG_STATE_HOME": str(self.root / "state")}
         entries: dict[str, dict[str, object]] = {
             "policy": {"participations": _PARTICIPATIONS, "steps": 1, "reply_seconds": 0.1, "min_survivors": QUORUM},
-            "rounds": {"min_devices": QUORUM, "deadline_seconds": 4.0, "pause_seconds": 0.0},
+            "rounds": {"min_devices": QUORUM, "deadline_seconds": 4.0, "straggler_seconds": 0.5, "pause_seconds": 0.0},
             "benchmark": {"data": f"manifest:{_write_benchmark(self.root / 'benchmark')}"},
         }
         return create_federation(self.folder.root, entries)
