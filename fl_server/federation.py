@@ -144,7 +144,6 @@ class Federation:
             self._closing.keep(outcome)
             self._machine.enter("failed", why="fewer updates came than a round counts with")
             state = "failed"
-        opened.discard()
         self._summarise(
             state,
             opened.round,
@@ -154,6 +153,7 @@ class Federation:
             outcome.rejected,
             time.monotonic() - began,
         )
+        opened.discard()  # last: a round that failed is open until its line says so
 
     def _open(self, grid: Grid, eligible: Callable[[], Devices], before: Checkpoint) -> OpenRound:
         round_ = before.round + 1
