@@ -34,7 +34,7 @@ from fl_client.transport import connect
 from fl_server.folder import FederationFolder
 from fl_server.setup import create_federation
 from fl_server.transport import Transport, _Bearer
-from shared_models.errors import AddressError
+from shared_models.errors import AddressError, RoundError
 
 CALL = "/v1/fleet/pull-messages"
 
@@ -392,6 +392,12 @@ def test_a_device_that_leaves_is_an_error_of_its_own_task_alone(fleet, device):
         replies = fleet.replies(lost_id, honest_id)
     assert replies[lost_id].has_error()
     assert dict(replies[honest_id].content["update"]) == {"x": 1}
+
+
+def test_a_task_that_expired_before_it_was_sent_ends_no_server(fleet, device):
+    """A machine that was suspended, or is far too slow: the round goes on later."""
+    with device() as (node, _), pytest.raises(RoundError, match="did not do what a round asks"):
+        fleet.send(node, ttl=1e-3)
 
 
 def test_a_device_that_crashed_is_let_back_in_at_once(fleet):
