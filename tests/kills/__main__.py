@@ -1,4 +1,4 @@
-"""`python -m tests.kills`: kills a federation's processes again and again, and checks after each kill that all holds."""
+"""Kills a federation's processes again and again, and checks after each kill that nothing is lost."""
 
 import argparse
 import subprocess
@@ -25,13 +25,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="where the log goes")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    console, began, tally, tried = Console(soft_wrap=True), time.monotonic(), Tally(), Counter[str]()
+    console, began, tally, places = Console(soft_wrap=True), time.monotonic(), Tally(), Counter[str]()
     for number, kills in enumerate(_parts(chosen.kills)):
         seed = chosen.seed + number
         console.print(f"world {number}, seed {seed}: {kills} kills")
         with tempfile.TemporaryDirectory(prefix="kills-", ignore_cleanup_errors=True) as root:
             world = World(Path(root))
-            walk = Walk(world, seed, tried, console.print)
+            walk = Walk(world, seed, places, console.print)
             try:
                 walk.run(kills)
             except Violation as violation:

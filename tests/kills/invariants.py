@@ -1,7 +1,7 @@
 """What must hold of the files of a federation and its devices after any kill, read without the help of a process."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache

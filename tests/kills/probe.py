@@ -12,12 +12,12 @@ import secrets
 import signal
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 Phase = Literal["before", "torn", "after"]
-PHASES: tuple[Phase, ...] = ("before", "torn", "after")
 """torn: before an fsync, and a random part of what was not yet flushed is lost as well, as in a power cut."""
 _OPERATIONS = ("fsync", "replace", "rename", "unlink", "rmdir", "mkdir", "truncate", "ftruncate")
 _RANDOM_PART = re.compile(r"[0-9a-f]{8,}")
@@ -148,7 +148,7 @@ def _opened(descriptor: int) -> Path:
     return Path(os.readlink(f"/proc/self/fd/{descriptor}"))
 
 
-def read_trace(path: Path) -> set[Point]:
-    """Every point that processes have passed."""
+def read_trace(path: Path) -> Counter[Point]:
+    """How often each point was passed."""
     lines = path.read_text().splitlines() if path.exists() else []
-    return {Point(*line.split("\t")) for line in lines if line.count("\t") == 1}  # type: ignore[arg-type]
+    return Counter(Point(*line.split("\t")) for line in lines if line.count("\t") == 1)  # type: ignore[arg-type]

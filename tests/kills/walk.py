@@ -12,11 +12,11 @@ from tests.kills.probe import Point, read_trace
 from tests.kills.processes import until
 from tests.kills.world import SERVER, Violation, World
 
-_PATIENCE_SECONDS = 8.0
+_PATIENCE_SECONDS = 15.0
 _LONGEST_DELAY_SECONDS = 2.0
 _SERVER_WEIGHT, _AT_RANDOM = 4, 0.25
 _LAST_ROUNDS, _LAST_SECONDS = 2, 90.0
-KINDS = ("server", "device")
+DEVICE = "device"
 
 
 @dataclass
@@ -24,15 +24,15 @@ class Tally:
     """What a walk did, by the place of each kill."""
 
     kills: Counter[str] = field(default_factory=Counter)
-    points: dict[str, set[Point]] = field(default_factory=dict)
+    places: set[str] = field(default_factory=set)
+    """All that there are: every commit point that was ever passed."""
     rounds: int = 0
     accepted: int = 0
     checks: int = 0
 
     def __iadd__(self, other: "Tally") -> "Tally":
         self.kills += other.kills
-        for kind, points in other.points.items():
-            self.points.setdefault(kind, set()).update(points)
+        self.places |= other.places
         self.rounds, self.accepted = self.rounds + other.rounds, self.accepted + other.accepted
         self.checks += other.checks
         return self
@@ -41,9 +41,9 @@ class Tally:
 class Walk:
     """One world from its enrolment to its last round. The same seed makes the same choices."""
 
-    def __init__(self, world: World, seed: int, tried: Counter[str], tell: Callable[[str], None]) -> None:
-        """tried: how often each place was chosen in earlier walks, so that all places get their turn"""
-        self._world, self._chance, self._tried, self._tell = world, random.Random(seed), tried, tell
+    def __init__(self, world: World, seed: int, chosen: Counter[str], tell: Callable[[str], None]) -> None:
+        """chosen: how often each place was chosen in earlier walks, so that all places get their turn"""
+        self._world, self._chance, self._chosen, self._tell = world, random.Random(seed), chosen, tell
         self.tally = Tally()
 
     def run(self, kills: int) -> None:
@@ -54,7 +54,7 @@ class Walk:
         self._wait_for_a_round()
         dead = None
         for number in range(1, kills + 1):
-            victim, point = self._choose()
+            victim, point = self._choose(dead, invariants.round)
             if point is not None:
                 world.dooms[victim].set(point, passes=self._chance.choice((0, 0, 0, 1)))
             if dead is not None:
@@ -67,15 +67,20 @@ class Walk:
             dead = victim
         self._finish(invariants, dead)
 
-    def _choose(self) -> tuple[str, Point | None]:
-        """Who dies next and where: at the commit point that was chosen least often, or, for None, anywhere."""
+    def _choose(self, dead: str | None, round_: int) -> tuple[str, Point | None]:
+        """Who dies next and where: at a commit point that was chosen least often, or, for None, anywhere.
+
+        Points that are passed in few rounds, such as those of a start, are for a process that is about to start.
+        """
         victim = self._chance.choice([SERVER] * _SERVER_WEIGHT + list(self._world.homes))
         if self._chance.random() < _AT_RANDOM:
             return victim, None
-        kind = _kind(victim)
-        known = sorted(self._points(kind))
-        least = min(self._tried[f"{kind}: {point}"] for point in known)
-        return victim, self._chance.choice([p for p in known if self._tried[f"{kind}: {p}"] == least])
+        passed = self._points(_kind(victim))
+        known = sorted(point for point, times in passed.items() if victim == dead or times >= round_)
+        if not known:
+            return victim, None
+        least = min(self._chosen[_place(victim, point)] for point in known)
+        return victim, self._chance.choice([p for p in known if self._chosen[_place(victim, p)] == least])
 
     def _bring_back(self, dead: str, victim: str) -> None:
         """Starts `dead` again; where it is the next victim too, it may not even come up."""
@@ -85,11 +90,11 @@ class Walk:
 
     def _kill(self, victim: str, point: Point | None) -> str:
         """Where it died, in words."""
-        process, doom, kind = self._world.process(victim), self._world.dooms[victim], _kind(victim)
+        process, doom = self._world.process(victim), self._world.dooms[victim]
         if point is None:
             time.sleep(self._chance.uniform(0, _LONGEST_DELAY_SECONDS))
         else:
-            self._tried[f"{kind}: {point}"] += 1
+            self._chosen[_place(victim, point)] += 1
             process.wait(_PATIENCE_SECONDS)
         reached = point is not None and doom.reached
         if not reached or process.code == -signal.SIGKILL:
@@ -97,7 +102,7 @@ class Walk:
         for name in self._world.names:
             if self._world.process(name).ended() and (name != victim or process.code != -signal.SIGKILL):
                 raise Violation(f"{name} ended by itself:\n{self._last_words(name)}")
-        return f"{kind}: {point if reached else 'at random'}"
+        return _place(victim, point if reached else None)
 
     def _check(self, invariants: Invariants, dead: str) -> None:
         """With the server standing still, so that its files are of one moment."""
@@ -126,18 +131,24 @@ class Walk:
         for name in world.names:
             invariants.check(name)
         world.verify()
-        self.tally.points = {kind: self._points(kind) for kind in KINDS}
+        self.tally.places = {_place(kind, point) for kind in (SERVER, DEVICE) for point in self._points(kind)}
         self.tally.rounds, self.tally.accepted = invariants.round, invariants.accepted
         self.tally.checks = invariants.checks
 
-    def _points(self, kind: str) -> set[Point]:
-        """Every commit point that a process of this kind has passed."""
+    def _points(self, kind: str) -> Counter[Point]:
+        """How often processes of this kind have passed each commit point."""
         names = [name for name in self._world.names if _kind(name) == kind]
-        return set().union(*(read_trace(self._world.trace(name)) for name in names))
+        return sum((read_trace(self._world.trace(name)) for name in names), Counter[Point]())
 
     def _last_words(self, name: str) -> str:
-        return self._world.output(name).read_text()[-2000:]
+        errors = (path.read_text() for path in self._world.root.glob("state/attune/*.log"))
+        return "\n".join([self._world.output(name).read_text(), *errors])[-4000:]
 
 
 def _kind(name: str) -> str:
-    return "server" if name == SERVER else "device"
+    return SERVER if name == SERVER else DEVICE
+
+
+def _place(name: str, point: Point | None) -> str:
+    """Where somebody dies, in words."""
+    return f"{_kind(name)} {point or 'at random'}"
