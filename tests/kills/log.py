@@ -9,24 +9,20 @@ from pathlib import Path
 from tests.kills.walk import DEVICE, Tally
 from tests.kills.world import SERVER
 
-_INTRODUCTION = (
-    "Written by `make kills`. A server and three devices, each a real process, ran rounds over TLS on loopback. Again and",
-    "again one of them was ended by SIGKILL, at a chosen commit point or at random, and started again.",
-)
-_CHECKED = (
-    "Every update that the server accepted counts in exactly one round, unless its round failed for want of answers.",
-    "No update counts twice. The model is the first one plus each round's mean of the very bytes that devices sent.",
-    "Each device's ledger only grows, its epsilon never falls, and it pays once for a round and once for a task.",
-    "All chains, signatures and checkpoints hold; no round is void; the round reached never goes back.",
-)
-_AT_THE_END = (
-    "Every 50 kills the server ran to its last round, and `fl-server verify` accepted its bundle of evidence; the next kills",
-    "then began with a new federation.",
-)
-_PLACES = (
-    "`before` and `after` an operation. `torn`: before it, and a random part of what was not yet flushed is lost too, as in a",
-    "power cut. `N` and `*` stand for numbers and random names, `.` for the folder of the server or of the device.",
-)
+_INTRODUCTION = """\
+Written by `make kills`. A server and three devices, each a real process, ran rounds over TLS on loopback. Again and
+again one of them was ended by SIGKILL, at a chosen commit point or at random, and started again."""
+_CHECKED = """\
+- Every update that the server accepted counts in exactly one round, unless its round failed for want of answers.
+- No update counts twice. The model is the first one plus each round's mean of the very bytes that devices sent.
+- Each device's ledger only grows, its epsilon never falls, and it pays once for a round and once for a task.
+- All chains, signatures and checkpoints hold; no round is void; the round reached never goes back."""
+_AT_THE_END = """\
+Every 50 kills the server ran to its last round, and `fl-server verify` accepted its bundle of evidence; the next
+kills then began with a new federation."""
+_PLACES = """\
+`before` and `after` an operation. `torn`: before it, and a random part of what was not yet flushed is lost too, as in
+a power cut. `N` and `*` stand for numbers and random names, `.` for the folder of the server or of the device."""
 
 
 def write_log(path: Path, tally: Tally, seed: int, seconds: float, commit: str) -> None:
@@ -47,19 +43,19 @@ def write_log(path: Path, tally: Tally, seed: int, seconds: float, commit: str) 
     lines = [
         f"# {tally.kills.total()} kills, nothing lost",
         "",
-        *_INTRODUCTION,
+        _INTRODUCTION,
         "",
         *_table("fact", "value", facts),
         "",
         "## What was checked after every kill",
         "",
-        *(f"- {promise}" for promise in _CHECKED),
+        _CHECKED,
         "",
-        *_AT_THE_END,
+        _AT_THE_END,
         "",
         "## Where they died",
         "",
-        *_PLACES,
+        _PLACES,
         "",
         *_table("place", "kills", dict(sorted(tally.kills.items()))),
         "",

@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+import fl_server.live
+import fl_server.server  # noqa: F401 - both are here before the fork, so that a start does not wait for them
 from fl_server import cli
 from fl_server.folder import FederationFolder
 from tests.kills.probe import Doom, Probe
