@@ -13,13 +13,14 @@ from fl_server.folder import FederationFolder
 from fl_server.open_round import OpenRound
 from fl_server.rounds import Outcome
 from fl_server.state_machine import StateMachine
+from fl_server.verify.lines import complete_lines, entries_of
 from shared_models.canonical import canonical
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.files import append_line
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.weights import WeightsHeader, weights_hash
 from shared_models.privacy.events import RoundClosed, RoundVoid
-from shared_models.privacy.ledger import Ledger, parse_entry
+from shared_models.privacy.ledger import Ledger
 from shared_models.privacy.policy import Policy
 from shared_models.wire import shapes_of
 
@@ -75,7 +76,7 @@ class Closing:
     def keep(self, outcome: Outcome) -> None:
         """Keeps what devices signed, once each: an auditor finds every debit that the server has seen."""
         path = self._folder.intents
-        kept = {parse_entry(line).hash for line in path.read_bytes().splitlines()} if path.exists() else set()
+        kept = {entry.hash for entry in entries_of(complete_lines(path))}
         for intent in outcome.intents.values():
             if intent.hash not in kept:
                 append_line(path, canonical(intent.model_dump(mode="json")))

@@ -150,7 +150,6 @@ class Federation:
             self._closing.keep(outcome)
             self._machine.enter("failed", why="fewer updates came than a round counts with")
             state = "failed"
-        opened.discard()
         self._summarise(
             state,
             opened.round,
@@ -160,6 +159,7 @@ class Federation:
             outcome.rejected,
             time.monotonic() - began,
         )
+        opened.discard()  # last: a round that failed is open until its line says so
 
     def _tidy(self) -> None:
         promoted, settings = read_promoted(self._folder), self._settings.checkpoints

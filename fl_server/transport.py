@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+import httpx
 import uvicorn
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from flwr.app import Context, Error, Message
@@ -64,7 +65,7 @@ from flwr.superlink.main import create_app
 
 from fl_server.folder import FederationFolder
 from fl_server.guard import FleetOnly, Headers
-from shared_models.errors import AddressError
+from shared_models.errors import AddressError, RoundError
 
 _LOOPBACK = "127.0.0.1"
 _ACQUIRE_TASK = "/flwr.proto.Runtime/AcquireTask"
@@ -121,6 +122,7 @@ class Transport:
         self._admitted: set[bytes] = set()
         self._app = create_app(self._config(), SuperLinkLifespan)
         self._state = self._app.state.linkstate_factory.state()
+        _let_back_in(self._state)
         folder.transport.chmod(0o600)
         self._servers = [
             self._uvicorn(self._app, "on"),
@@ -285,16 +287,28 @@ class _Grid(HttpGrid):
     """Flower's Grid, except that one device's reply never holds up or breaks those of the others.
 
     Flower's own waits up to two hours for the parts of a reply, fails as a whole where one cannot be read, and believes
-    what a reply says inside about the task that it answers.
+    what a reply says inside about the task that it answers. Where Flower's database or listener does not do what is
+    asked, each call here raises RoundError.
     """
 
     def __init__(self, address: str, certificate: bytes, token: str) -> None:
         super().__init__(address, False, certificate, token=token)
         self._arriving: dict[str, tuple[MessageProto, ObjectTree]] = {}
 
+    def get_nodes(self) -> Any:
+        with _round_errors():
+            return super().get_nodes()
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        with _round_errors():
+            return super().push_messages(messages)
+
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         """The replies that are complete; one that cannot be read is an Error with the reason `unreadable`."""
-        tasks = set(message_ids)
+        with _round_errors():
+            return self._pull(set(message_ids))
+
+    def _pull(self, tasks: set[str]) -> list[Message]:
         request = PullAppMessagesRequest(message_ids=tasks - self._arriving.keys())
         response = self._runtime_client.PullMessages(request)
         heads = zip(response.messages_list, response.message_object_trees, strict=True)
@@ -322,6 +336,36 @@ class _Grid(HttpGrid):
         except Exception as error:  # a device can have written anything
             log.warning("a reply cannot be read: %s", type(error).__name__)
         return make_message(metadata_from_proto(head.metadata), error=Error(_UNREADABLE, "unreadable"))
+
+
+@contextlib.contextmanager
+def _round_errors() -> Iterator[None]:
+    """A round can be gone on with later: its nonces and what it accepted are on the disk."""
+    try:
+        yield
+    except httpx.HTTPError as error:
+        log.warning("Flower's transport: %s", error)
+        raise RoundError(
+            "Flower's transport did not do what a round asks of it",
+            why="its database is busy, or this machine was so slow that a task expired before it was sent",
+            fix="Nothing to do: the server tries again by itself",
+        ) from error
+
+
+def _let_back_in(state: Any) -> None:
+    """A device that crashed is let back in at once.
+
+    Flower refuses a node whose last connection it has not yet missed, for up to two heartbeats. It asks here only after
+    the node's own key has signed the request, and one device runs one node: its last connection is over.
+    """
+    activate = state.activate_node
+
+    def activate_node(node_id: int, heartbeat_interval: float) -> bool:
+        return activate(node_id, heartbeat_interval) or (
+            state.deactivate_node(node_id) and activate(node_id, heartbeat_interval)
+        )
+
+    state.activate_node = activate_node
 
 
 async def _until_started(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:

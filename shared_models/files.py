@@ -103,10 +103,11 @@ def disk_full(path: Path) -> StorageError:
 
 
 def append_line(path: Path, line: bytes, mode: int = 0o600) -> None:
-    """Append `line` and a line end to `path` and flush it to the disk.
+    """Append `line` and a line end to `path`, behind its last whole line, and flush it to the disk.
 
     Raises StorageError where the disk is full; `path` is then as it was.
     """
+    cut_off_half_line(path)
     with (
         storage_errors(path),
         open(path, "ab", 0, opener=lambda name, flags: os.open(name, flags, mode)) as file,
@@ -121,3 +122,15 @@ def append_line(path: Path, line: bytes, mode: int = 0o600) -> None:
         except OSError:
             os.ftruncate(file.fileno(), size)
             raise
+
+
+def cut_off_half_line(path: Path) -> None:
+    """Takes away a last line that has no end, as a power cut leaves it. Raises StorageError where that fails."""
+    with storage_errors(path):
+        if not path.exists() or path.stat().st_size == 0:
+            return
+        with path.open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read() != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)

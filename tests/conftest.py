@@ -351,11 +351,11 @@ class Fleet:
         [node] = self.transport.admit([node_key])
         return node
 
-    def send(self, node: int, content: RecordDict | None = None) -> str:
+    def send(self, node: int, content: RecordDict | None = None, ttl: float = 60) -> str:
         """Sends a task to `node`; gives the task's id."""
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = self.task
         content = content or RecordDict({"task": ConfigRecord({"nonce": secrets.token_hex(16)})})
-        task = Message(content=content, message_type="train", dst_node_id=node, ttl=60, group_id="1")
+        task = Message(content=content, message_type="train", dst_node_id=node, ttl=ttl, group_id="1")
         [task_id] = self.grid.push_messages([task])
         return task_id
 

@@ -6,7 +6,6 @@ Entries are never changed or removed. Epsilon is recomputed from them, never sto
 consistent; it cannot prove that the noise was added.
 """
 
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared_models.canonical import canonical, canonical_hash
 from shared_models.errors import ClockError, LedgerError
-from shared_models.files import append_line
+from shared_models.files import append_line, cut_off_half_line
 from shared_models.privacy.events import AnyEvent, Intent
 
 GENESIS = "0" * 64
@@ -108,7 +107,7 @@ class Ledger:
         Raises LedgerError where the chain or a signature does not hold, or the file ends before `mark`.
         """
         self._path, self._key, self._mark = path, key, mark
-        _cut_off_half_line(path)
+        cut_off_half_line(path)
         self.entries = read_ledger(path, key.public_key())
         noted = mark.read() if mark is not None else None
         if noted is not None and not self._reaches(*noted):
@@ -172,10 +171,3 @@ def _parse_line(line: bytes) -> Entry:
     if canonical(entry.model_dump(mode="json")) != line:
         raise LedgerError(f"The line of ledger entry {entry.seq} was changed", why="it is not in canonical form")
     return entry
-
-
-def _cut_off_half_line(path: Path) -> None:
-    raw = path.read_bytes() if path.exists() else b""
-    complete = raw.rfind(b"\n") + 1
-    if complete < len(raw):
-        os.truncate(path, complete)

@@ -311,6 +311,19 @@ def test_a_server_killed_at_any_step_of_a_round_finishes_it_and_nobody_pays_twic
     assert [line.round for line in read_rounds(study.folder)] == [0, 1, 2, 3]
 
 
+def test_a_round_that_failed_is_open_until_its_line_says_so(study, join, die_at):
+    """Else a device pays for the same round again, and nothing on the server tells why."""
+    laptops = [join(node) for node in (1, 2)]
+    study.start()
+    honest = study.grid.handlers[2]
+    study.grid.handlers[2] = lambda message: Message(Error(1, "storage"), reply_to=message)
+    die_at("OpenRound.discard", 1)
+    assert [(line.round, line.state) for line in read_rounds(study.folder)] == [(0, "start"), (1, "failed")]
+    study.grid.handlers[2] = honest
+    study.run(1)
+    assert [laptop.journal().participations for laptop in laptops] == [1, 1]
+
+
 def test_a_round_that_is_finished_after_a_crash_has_the_very_updates_that_were_accepted(study, join, die_at):
     for node in (1, 2):
         join(node)

@@ -34,7 +34,7 @@ from fl_client.transport import connect
 from fl_server.folder import FederationFolder
 from fl_server.setup import create_federation
 from fl_server.transport import Transport, _Bearer
-from shared_models.errors import AddressError
+from shared_models.errors import AddressError, RoundError
 
 CALL = "/v1/fleet/pull-messages"
 
@@ -392,6 +392,24 @@ def test_a_device_that_leaves_is_an_error_of_its_own_task_alone(fleet, device):
         replies = fleet.replies(lost_id, honest_id)
     assert replies[lost_id].has_error()
     assert dict(replies[honest_id].content["update"]) == {"x": 1}
+
+
+def test_a_task_that_expired_before_it_was_sent_ends_no_server(fleet, device):
+    """A machine that was suspended, or is far too slow: the round goes on later."""
+    with device() as (node, _), pytest.raises(RoundError, match="did not do what a round asks"):
+        fleet.send(node, ttl=1e-3)
+
+
+def test_a_device_that_crashed_is_let_back_in_at_once(fleet):
+    identity = Identity.generate()
+    node = fleet.admit(identity)
+    with (
+        connect(fleet.address, fleet.ca_pem, identity.node),  # never closed: the server believes that it is there
+        connect(fleet.address, fleet.ca_pem, identity.node) as connection,
+    ):
+        task_id = fleet.send(node)
+        connection.push(answer(connection.pull(), x=1))
+        assert dict(fleet.replies(task_id)[task_id].content["update"]) == {"x": 1}
 
 
 def test_closing_before_the_start_frees_the_ports(folder):

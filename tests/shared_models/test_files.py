@@ -60,6 +60,14 @@ def test_lines_are_added_behind_what_is_there(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("left", [b"one\ntw", b"one\n"])
+def test_a_line_that_a_power_cut_left_without_its_end_is_gone_before_the_next(tmp_path, left):
+    path = tmp_path / "lines"
+    path.write_bytes(left)
+    append_line(path, b"two")
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
 def test_a_line_is_on_disk_when_it_is_added_and_so_is_the_name_of_a_new_file(tmp_path, monkeypatch):
     path, synced, real = tmp_path / "lines", [], os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: (synced.append((os.fstat(fd).st_ino, path.read_bytes())), real(fd)))

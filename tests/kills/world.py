@@ -1,0 +1,140 @@
+"""One small federation on disk, and the processes that work on it: a server and three devices."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fl_client.home import Home
+from fl_server import cli as server_cli
+from fl_server.folder import FederationFolder
+from fl_server.settings import Settings
+from fl_server.setup import create_federation
+from tests.kills import device
+from tests.kills.probe import Doom
+from tests.kills.processes import Process, until
+from tests.kills.server import serve
+
+DEVICES = 3
+QUORUM = 2
+_PARTICIPATIONS = 200  # the most that a device's own limits allow
+_UP_SECONDS = 60.0
+SERVER = "server"
+
+
+class Violation(Exception):  # noqa: N818 - what all of this is there to find
+    """An invariant does not hold, or a program did not do what it is for."""
+
+
+class World:
+    """Files under `root`. Every process is started, killed and started again by its name."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.folder = root, FederationFolder(root / SERVER)
+        self.settings = self._create()
+        self.homes = {f"device-{n}": Home(root / f"device-{n}") for n in range(DEVICES)}
+        self.names = [SERVER, *self.homes]
+        self.dooms = {name: Doom() for name in self.names}
+        self._running: dict[str, Process] = {}
+        for name in self.names:
+            self.notes(name).mkdir(parents=True)
+
+    def notes(self, name: str) -> Path:
+        """Where a process keeps what the invariants are checked with."""
+        return self.root / "notes" / name
+
+    def trace(self, name: str) -> Path:
+        return self.notes(name).with_suffix(".trace")
+
+    def output(self, name: str) -> Path:
+        return self.root / f"{name}.output"
+
+    def start(self, name: str, rounds: int = _PARTICIPATIONS - 10) -> Process:
+        doom, notes = self.dooms[name], self.notes(name)
+        if name == SERVER:
+            work = partial(serve, self.folder, rounds, notes, doom)
+        else:
+            work = partial(device.take_part, list(self.homes).index(name), self.homes[name].root, notes, doom)
+        self._running[name] = Process(work, self.output(name))
+        return self._running[name]
+
+    def process(self, name: str) -> Process:
+        return self._running[name]
+
+    def wait_until_up(self) -> bool:
+        """Whether the server takes devices: what an earlier one left unfinished is then finished."""
+        server = self._running[SERVER]
+        return until(lambda: server.ended() or self._answers(), _UP_SECONDS) and not server.ended()
+
+    def enrol(self) -> None:
+        """Starts the server, enrols every device over the network, and starts them."""
+        self.start(SERVER)
+        if not self.wait_until_up():
+            raise Violation(f"the server did not start:\n{self.output(SERVER).read_text()}")
+        folder = str(self.folder.root)
+        self.call(lambda: _call_server("invite", folder, "--count", str(DEVICES), "--json"), "invitations")
+        invitations = json.loads(self.output("invitations").read_text())["invitations"]
+        for (name, home), invitation in zip(self.homes.items(), invitations, strict=True):
+            self.call(partial(device.enrol, home.root, invitation), name)
+            self.call(partial(device.agree, home.root), name)
+            home.settings.write_text("[node]\npoll_seconds = 0.2\nretry_seconds = 0.2\n")
+            self.start(name)
+
+    def verify(self) -> None:
+        """Writes the study's bundle of evidence and checks it, as an auditor does."""
+        folder, bundle = str(self.folder.root), str(self.root / "bundle.zip")
+        self.call(lambda: _call_server("report", folder, "--format", "bundle", "--out", bundle), "report")
+        self.call(lambda: _call_server("verify", bundle), "verify")
+
+    def call(self, work: Callable[[], None], name: str) -> None:
+        """Runs `work` in a process of its own to its end."""
+        process = Process(work, self.output(name))
+        if not process.wait(_UP_SECONDS) or process.code != 0:
+            process.kill()
+            raise Violation(f"{name} failed:\n{self.output(name).read_text()[-2000:]}")
+
+    def end(self) -> None:
+        for process in self._running.values():
+            process.kill()
+
+    def _answers(self) -> bool:
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.settings.server.enrolment_port), 1).close()
+            return True
+        return False
+
+    def _create(self) -> Settings:
+        self.root.mkdir(parents=True, exist_ok=True)
+        passphrase = self.root / "passphrase"
+        passphrase.write_text("correct horse battery staple")
+        os.environ |= {"ATTUNE_PASSPHRASE_FILE": str(passphrase), "XDG_STATE_HOME": str(self.root / "state")}
+        entries: dict[str, dict[str, object]] = {
+            "policy": {"participations": _PARTICIPATIONS, "steps": 1, "reply_seconds": 0.1, "min_survivors": QUORUM},
+            "rounds": {"min_devices": QUORUM, "deadline_seconds": 10.0, "straggler_seconds": 0.5, "pause_seconds": 0.0},
+            "benchmark": {"data": f"manifest:{_write_benchmark(self.root / 'benchmark')}"},
+        }
+        return create_federation(self.folder.root, entries)
+
+
+def _call_server(*arguments: str) -> None:
+    sys.argv = ["fl-server", *arguments]
+    server_cli.run()
+
+
+def _write_benchmark(folder: Path) -> Path:
+    """Two pictures: scoring a model on them takes no time."""
+    folder.mkdir()
+    rng, lines = np.random.default_rng(0), ["clip_id,subject_id,label,path,faces"]
+    for label in ("happiness", "sadness"):
+        cv2.imwrite(str(folder / f"{label}.png"), rng.integers(0, 256, (48, 48), dtype=np.uint8))
+        lines.append(f"{label},someone,{label},{label}.png,cropped")
+    manifest = folder / "manifest.csv"
+    manifest.write_text("\n".join(lines) + "\n")
+    return manifest
