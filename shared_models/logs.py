@@ -70,7 +70,7 @@ class _OwnersFile(logging.handlers.RotatingFileHandler):
 def _message(record: logging.LogRecord) -> str:
     if record.name.split(".")[0] in OURS:
         return without_private_parts(record.getMessage())
-    return f"{_module(record.pathname)}:{record.lineno} said something"
+    return f"a message from {_module(record.pathname)}:{record.lineno}, left out"
 
 
 def _module(path: str) -> str:

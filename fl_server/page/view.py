@@ -145,7 +145,7 @@ def _alarms(status: Status) -> list[str]:
     if status.disk_free_bytes < _LITTLE_DISK:
         alarms.append(f"Only {status.disk_free_bytes / _GIB:.1f} GiB of disk are left: rounds pause where it is full")
     if status.certificate_days < 0:
-        alarms.append(f"The server's certificate has expired: run `fl-server renew` on {status.study} and restart")
+        alarms.append("The server's certificate has expired: run `fl-server renew` and restart the server")
     elif status.certificate_days < _FEW_DAYS:
         alarms.append(f"The server's certificate expires in {status.certificate_days} days: run `fl-server renew`")
     return alarms

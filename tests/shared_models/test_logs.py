@@ -92,7 +92,7 @@ def test_what_is_no_secret_is_left_alone(lines) -> None:
 def test_another_library_only_says_where_it_spoke(lines) -> None:
     logging.getLogger("uvicorn.error").warning("Invalid HTTP request received from somebody")
     [line] = lines()
-    assert line["message"].startswith("shared_models/test_logs.py:")
+    assert line["message"].startswith("a message from shared_models/test_logs.py:")
     assert "somebody" not in line["message"]
 
 

@@ -71,7 +71,7 @@ def test_the_budget_is_the_policys_and_follows_the_ledger(small_study, folder, w
 def test_a_federation_that_has_not_begun(words):
     text = words()
     for said in (
-        "Now: starting The server scores the model that it begins with.",
+        "Now: starting The server has not written a state yet.",
         "Average recall none yet",
         "No model has been scored yet.",
         "No round has closed yet.",
