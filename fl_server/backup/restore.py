@@ -46,6 +46,7 @@ def restore(file: Path, root: Path, passphrase: str | None, next_round: int | No
     """
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise SettingsError(f"{root} is not an empty folder", fix="Choose a folder that does not exist yet")
+    root = root.resolve()
     with _beside(root) as workplace, _plain(file, workplace, passphrase) as archive:
         folder = FederationFolder(workplace / "federation")
         folder.create()
@@ -85,7 +86,7 @@ def _plain(file: Path, workplace: Path, passphrase: str | None) -> Iterator[Arch
             raise KeyStoreError(
                 f"{file} is sealed with a passphrase", fix="Name a file that holds it with --passphrase-file"
             )
-        path = workplace / file.name
+        path = workplace / "archive.zip"
         with storage_errors(path), open(path, "xb", opener=_private) as plain:
             unseal_file(file, plain, passphrase)
     with closing(Archive(path)) as archive:

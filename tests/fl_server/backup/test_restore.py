@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -152,7 +153,7 @@ def test_a_number_in_use_is_refused(study, file, root):
     assert nothing_left(root, file)
 
 
-def test_a_folder_with_anything_in_it_is_left_alone(study, file, root):
+def test_a_folder_with_anything_in_it_is_left_alone(study, file, root, monkeypatch):
     back_up(study.folder, file, None)
     before = files_in(study.folder.root)
     with pytest.raises(SettingsError, match="is not an empty folder"):
@@ -163,7 +164,9 @@ def test_a_folder_with_anything_in_it_is_left_alone(study, file, root):
         restore(file, root, None, None)
     root.unlink()
     root.mkdir()
-    restore(file, root, None, None)
+    monkeypatch.chdir(root)
+    restore(file, Path(), None, None)
+    assert FederationFolder(root).settings.exists()
 
 
 def test_damage_leaves_nothing_behind(study, file, root):

@@ -42,6 +42,7 @@ BRANCHED = [*TWO, back(2, 1), closed(3, "m1")]
         ([*BRANCHED, void(3), void(2)], 1, 3),
         ([*BRANCHED, void(3), void(2), void(1)], 0, 3),
         ([*TWO, back(2, 1), back(2, 2)], 2, 3),
+        ([*TWO, back(2, 2), void(2)], 1, 3),
         ([back(4, 0)], 0, 5),
     ],
 )
