@@ -7,8 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -54,7 +52,11 @@ def start_enrolment(
 
 
 def renewing_credentials(folder: FederationFolder) -> grpc.ServerCredentials:
-    """The certificate that lies in `folder` whenever somebody connects: a renewed one counts without a restart."""
+    """The certificate that lies in `folder` whenever somebody connects: a renewed one counts without a restart.
+
+    gRPC goes on with the one before where key and certificate do not belong together, as between the writing of the
+    two files.
+    """
     seen = _times(folder)
 
     def renewed() -> grpc.ServerCertificateConfiguration | None:
@@ -63,18 +65,15 @@ def renewing_credentials(folder: FederationFolder) -> grpc.ServerCredentials:
             now = _times(folder)
             if now == seen:
                 return None
-            key, chain = folder.certificate_key.read_bytes(), folder.certificate.read_bytes()
-            if not _belong_together(key, chain):  # one of the two files is still the old one
-                return None
-        except (OSError, ValueError) as error:
-            log.warning("the renewed certificate cannot be read: %s", type(error).__name__)
+            found = _certificate(folder)
+        except OSError as error:
+            log.warning("the renewed certificate cannot be read: %s", error.strerror)
             return None
         seen = now
-        log.info("the renewed certificate is in use")
-        return grpc.ssl_server_certificate_configuration([(key, chain)])
+        log.info("a renewed certificate was found")
+        return found
 
-    first = (folder.certificate_key.read_bytes(), folder.certificate.read_bytes())
-    return grpc.dynamic_ssl_server_credentials(grpc.ssl_server_certificate_configuration([first]), renewed)
+    return grpc.dynamic_ssl_server_credentials(_certificate(folder), renewed)
 
 
 def _handlers(service: EnrolmentService) -> grpc.GenericRpcHandler:
@@ -140,7 +139,6 @@ def _times(folder: FederationFolder) -> tuple[int, int]:
     return folder.certificate_key.stat().st_mtime_ns, folder.certificate.stat().st_mtime_ns
 
 
-def _belong_together(key: bytes, chain: bytes) -> bool:
-    """Whether the certificate is for this key."""
-    certificate = x509.load_pem_x509_certificate(chain)
-    return certificate.public_key() == load_pem_private_key(key, None).public_key()
+def _certificate(folder: FederationFolder) -> grpc.ServerCertificateConfiguration:
+    pair = folder.certificate_key.read_bytes(), folder.certificate.read_bytes()
+    return grpc.ssl_server_certificate_configuration([pair])

@@ -91,13 +91,15 @@ def test_who_was_removed_and_withdraws_stays_removed(stub, port, enrolled):
     assert port.registry.member(enrolled.pseudonym).how == "removed"
 
 
-def test_the_keys_of_who_left_never_enrol_again_however_they_are_written(stub, port, enrolled, refusal):
+def test_the_keys_of_who_left_never_enrol_again_however_they_are_written(stub, port, sender, enrolled, refusal):
     port.registry.leave([enrolled.pseudonym], "removed")
     rewritten = enrolled.node_pem.replace(b"\n", b"\r\n") + b"\n"
-    for changed in ({}, {"node_key": rewritten}):
+    half_new = sender()
+    half_new.node = enrolled.node
+    for one, changed in ((enrolled, {}), (half_new, {}), (half_new, {"node_key": rewritten})):
         secret, _ = port.registry.invite(3600)
-        assert refusal(stub.Enrol, enrolled.enrol(secret, **changed))[0] is grpc.StatusCode.PERMISSION_DENIED
-    assert port.registry.refusals() == {"key_taken": 2}
+        assert refusal(stub.Enrol, one.enrol(secret, **changed))[0] is grpc.StatusCode.PERMISSION_DENIED
+    assert port.registry.refusals() == {"key_taken": 3}
 
 
 def test_a_device_of_another_version_is_told_to_upgrade_and_uses_nothing_up(stub, port, sender, refusal):
