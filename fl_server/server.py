@@ -7,12 +7,13 @@ from collections.abc import Callable
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fl_server.app import server_app
-from fl_server.certificates import check_certificate, load_signing_key
+from fl_server.certificates import check_certificate, expiry_warning, load_signing_key
 from fl_server.enrolment.registry import Device, Registry
 from fl_server.enrolment.service import EnrolmentService, start_enrolment
 from fl_server.federation import Federation, RoundSummary
 from fl_server.folder import FederationFolder
 from fl_server.legal.gate import check_gate
+from fl_server.listeners.limits import Limits
 from fl_server.policy_in_force import policy_in_force
 from fl_server.settings import Settings
 from fl_server.transport import Transport
@@ -65,11 +66,21 @@ class Server:
             notice("This federation runs as a research simulation with synthetic data: no legal question is asked")
         for finding in warnings:
             notice(f"Warning: {finding.sentence}")
+        if expiring := expiry_warning(folder):
+            log.warning("%s", expiring)
+            notice(f"Warning: {expiring}")
 
     def run(self, last_round: int) -> None:
         """Opens the ports and runs rounds until `last_round` or `stop`. Raises AddressError where a port is taken."""
         server = self._settings.server
-        transport = Transport(self._folder, server.bind, server.fleet_port, server.max_body_mib * _MIB)
+        limits = Limits(
+            requests_per_second=server.requests_per_second,
+            body_seconds=server.body_seconds,
+            max_connections=server.max_connections,
+        )
+        transport = Transport(
+            self._folder, server.bind, server.fleet_port, server.max_body_mib * _MIB, limits, server.loopback_port
+        )
         try:
             self._admit(transport, self._registry.devices())  # before a device can ask and be told it is unknown
             transport.start()
@@ -88,7 +99,8 @@ class Server:
 
     def _admit(self, transport: Transport, devices: list[Device]) -> None:
         by_key = {device.node_key: device for device in devices}
-        self._nodes |= {node: by_key[key] for node, key in transport.admit(by_key).items()}
+        nodes = transport.admit({key: device.pseudonym for key, device in by_key.items()})
+        self._nodes |= {node: by_key[key] for node, key in nodes.items()}
 
     def _open_enrolment(self, transport: Transport):  # type: ignore[no-untyped-def]
         server = self._settings.server

@@ -37,7 +37,12 @@ class ServerSettings(_Section):
     """Address of this machine that the listeners open."""
     fleet_port: Port
     enrolment_port: Port
+    loopback_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Of the listener for this machine alone; 0 is any free one."""
     max_body_mib: Count = 16
+    body_seconds: Positive = 60.0
+    requests_per_second: Positive = 20.0
+    max_connections: Count = 2000
 
 
 class ModelSettings(_Section):
