@@ -200,6 +200,8 @@ class Transport:
             self._thread.join(2 * GRACE_SECONDS + 1)
         self._fleet.close()
         self._mailbox.close()
+        for store in (self._state, self._state.object_store):
+            store._engine.dispose()  # the last one to close the file folds its write-ahead log into it
         for listener in (self._public, self._loopback):
             listener.close()
 

@@ -8,19 +8,23 @@ import stat
 import warnings
 
 import flwr
+import httpx
 import numpy as np
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Error, Message, RecordDict
 from flwr.app.message import remove_content_from_message
+from flwr.common.constant import SYSTEM_TIME_TOLERANCE, TIMESTAMP_HEADER, TIMESTAMP_TOLERANCE
 from flwr.common.serde import message_to_proto
 from flwr.proto.fleet_pb2 import PushMessagesRequest
 from flwr.proto.message_pb2 import ObjectTree, PushObjectRequest
+from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIGNATURE_HEADER
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_id, get_object_tree
 
 from fl_client import transport as client_transport
 from fl_client.home import Identity
 from fl_client.transport import connect
 from fl_server.folder import FederationFolder
+from fl_server.listeners.authentication import KEY_HEADER, NEWEST, OLDEST, SIGNATURE_HEADER, TIME_HEADER
 from fl_server.setup import create_federation
 from fl_server.transport import Transport
 from shared_models.errors import AddressError
@@ -254,3 +258,49 @@ def test_closing_before_the_start_frees_the_ports(folder):
         transport.close()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", port))
+
+
+def test_the_calls_are_exactly_those_of_our_own_node(fleet):
+    assert {path.removeprefix("/v1/fleet/") for path in fleet.transport._fleet._calls} == {
+        "activate-node",
+        "deactivate-node",
+        "send-node-heartbeat",
+        "pull-messages",
+        "push-messages",
+        "pull-object",
+        "push-object",
+        "confirm-message-received",
+    }
+
+
+def test_devices_sign_as_flower_s_own_server_checks_it():
+    """The listener checks in Flower's place: the same headers, the same bounds on the time."""
+    assert (
+        FLEET_HTTP_PUBLIC_KEY_HEADER.encode(),
+        FLEET_HTTP_SIGNATURE_HEADER.encode(),
+        TIMESTAMP_HEADER.encode(),
+    ) == (KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER)
+    assert OLDEST.total_seconds() == TIMESTAMP_TOLERANCE + SYSTEM_TIME_TOLERANCE
+    assert NEWEST.total_seconds() == SYSTEM_TIME_TOLERANCE
+
+
+@pytest.mark.parametrize("tasks", [["0" * 64], ["", "not an id"], []])
+def test_asking_for_replies_to_a_task_that_is_not_there_breaks_nothing(fleet, tasks):
+    replies = fleet.replies(*tasks)
+    assert set(replies) <= set(tasks)
+    assert all(reply.has_error() for reply in replies.values())
+
+
+def test_a_page_is_served_beside_flower_s_interfaces(folder):
+    async def pages(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"the operator's page"})
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of libraries that Flower calls
+        transport = Transport(folder, "127.0.0.1", 0, 1000, pages=pages)
+    try:
+        transport.start()
+        assert httpx.get(f"http://{transport.loopback_address}/").text == "the operator's page"
+    finally:
+        transport.close()
