@@ -254,4 +254,5 @@ if __name__ == "__main__":
     parser.add_argument("count", type=int)
     parser.add_argument("seed", type=int)
     asked = parser.parse_args()
+    logging.getLogger("fl_server").propagate = False  # a line for each refusal
     print(dict(sorted(fuzz(asked.count, asked.seed).items())))
