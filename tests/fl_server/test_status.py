@@ -215,7 +215,7 @@ def test_a_person_reads_the_same(folder, log, phase):
         "UAR 0.400, macro F1 0.300; best UAR 0.400 in round 0",
         "the model of round 1",
         "396 days left",
-        "1 slow: a body that came too slowly",
+        "1 too_slow: a body that came too slowly",
         "http://127.0.0.1:8123/operator/?token=secret-token",
     ):
         assert words in text

@@ -149,7 +149,7 @@ def test_a_stranger_is_refused_unread(call, make_laptop, clock):
     assert not call.was_read
 
 
-def test_an_address_that_fails_too_often_is_told_to_wait_but_a_device_behind_it_is_not(call, listener):
+def test_an_address_that_fails_too_often_is_told_to_wait_but_a_device_behind_it_is_not(call, refusals):
     assert [call(signed={})[0] for _ in range(5)] == [401, 401, 401, 429, 429]
     assert call(signed={})[1][b"retry-after"] == b"20"
     assert call()[0] == 200
@@ -217,7 +217,7 @@ def test_a_key_that_is_revoked_while_its_body_arrives_is_refused(call, authentic
 @pytest.mark.parametrize(
     ("error", "status"), [(Refused(403, "spoofed"), 403), (ValueError("canary"), 400), (RuntimeError("canary"), 500)]
 )
-def test_a_call_that_fails_says_nothing_of_why(call, echo, listener, caplog, step, error, status):
+def test_a_call_that_fails_says_nothing_of_why(call, echo, refusals, caplog, step, error, status):
     echo.errors[step] = error
     with caplog.at_level(logging.DEBUG):
         assert call() == (status, {b"content-length": b"0"}, b"")

@@ -34,7 +34,7 @@ def test_a_lively_federation(lively, words):
         "happiness 0.34 +0.14",
         "fear 0.46 \N{MINUS SIGN}0.14",
         "8 failed < 10 < 10 no_answer, norm 0.580",
-        "path a call that devices do not make 3",
+        "no_such_call a call that devices do not make 3",
         "no_answer fewer than 10",
     ):
         assert said in text
