@@ -26,7 +26,7 @@ from shared_models.networks.weights import weights_hash
 from shared_models.privacy.ledger import Entry
 from shared_models.privacy.policy import Policy
 from shared_models.privacy.receipts import Receipt
-from shared_models.wire import Task, encode_task, shapes_of
+from shared_models.wire import Task, encode_task, encode_weights, shapes_of
 
 _POLL_SECONDS = 0.25
 _NONCE_BYTES = 16
@@ -141,9 +141,10 @@ class RoundProtocol:
             )
             for node, device in devices.items()
         }
+        encoded = encode_weights(weights)  # once: Flower stores and hashes one object, whatever the cohort
         messages = [
             Message(
-                content=encode_task(self._task(expected, weights)),
+                content=encode_task(self._task(expected, weights), encoded),
                 message_type=MessageType.TRAIN,
                 dst_node_id=node,
                 ttl=self._settings.deadline_seconds,

@@ -59,7 +59,8 @@ class Update:
     delta: dict[str, Tensor]
 
 
-def encode_task(task: Task) -> RecordDict:
+def encode_task(task: Task, weights: ArrayRecord | None = None) -> RecordDict:
+    """`weights`: those of the task by `encode_weights`, where many tasks carry the same ones."""
     fields = {
         "version": WIRE_VERSION,
         "study": task.study,
@@ -70,7 +71,7 @@ def encode_task(task: Task) -> RecordDict:
         "receipt_entry": task.receipt.entry,
         "receipt_signature": task.receipt.signature,
     }
-    return RecordDict({"task": ConfigRecord(fields), "weights": _encode_weights(task.weights)})
+    return RecordDict({"task": ConfigRecord(fields), "weights": weights or encode_weights(task.weights)})
 
 
 def decode_task(record: RecordDict, shapes: Shapes) -> Task:
@@ -86,7 +87,7 @@ def decode_task(record: RecordDict, shapes: Shapes) -> Task:
 
 def encode_update(update: Update) -> RecordDict:
     fields = {"version": WIRE_VERSION, "nonce": update.nonce, "intent": update.intent.model_dump_json()}
-    return RecordDict({"update": ConfigRecord(fields), "delta": _encode_weights(update.delta)})
+    return RecordDict({"update": ConfigRecord(fields), "delta": encode_weights(update.delta)})
 
 
 def decode_update(record: RecordDict, shapes: Shapes) -> Update:
@@ -98,6 +99,12 @@ def decode_update(record: RecordDict, shapes: Shapes) -> Update:
     except LedgerError as error:
         raise WireError("schema", "The intent cannot be read") from error
     return Update(nonce=fields["nonce"], intent=intent, delta=_decode_weights(record["delta"], shapes))
+
+
+def encode_weights(weights: Mapping[str, Tensor]) -> ArrayRecord:
+    """One vector, all weights in the order of their names: every array more is four more requests a message."""
+    flat = torch.cat([weights[name].detach().to(torch.float32).reshape(-1) for name in sorted(weights)])
+    return ArrayRecord({_VECTOR: Array(flat.numpy())})
 
 
 def shapes_of(weights: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -119,12 +126,6 @@ def _fields(record: RecordDict, name: str, others: tuple[str, ...], **types: typ
     if not _NONCE.fullmatch(fields["nonce"]):
         raise WireError("schema", "The nonce of the message is not one")
     return fields
-
-
-def _encode_weights(weights: Mapping[str, Tensor]) -> ArrayRecord:
-    """One vector, all weights in the order of their names: every array more is four more requests a message."""
-    flat = torch.cat([weights[name].detach().to(torch.float32).reshape(-1) for name in sorted(weights)])
-    return ArrayRecord({_VECTOR: Array(flat.numpy())})
 
 
 def _decode_weights(record: object, shapes: Shapes) -> dict[str, Tensor]:
