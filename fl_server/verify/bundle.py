@@ -152,7 +152,7 @@ def _files(data: bytes) -> dict[str, bytes]:
 def _object(files: Mapping[str, bytes], name: str, *fields: str) -> dict[str, Any]:
     try:
         value = json.loads(files[name])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise VerificationError(f"The bundle's {name} is missing or is not JSON") from error
     if not isinstance(value, dict) or not set(fields) <= value.keys():
         raise VerificationError(f"The bundle's {name} does not have the fields that it should")
