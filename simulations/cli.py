@@ -1,5 +1,6 @@
 """The researcher's command line."""
 
+import signal
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -131,6 +132,7 @@ def bench_transport_(
     from simulations.bench.transport import TransportOptions, bench_transport
 
     options = TransportOptions(devices, cohort, rounds, update_mb, poll_seconds)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server and the devices end with this process
     with commandline.progress_by_stage() as follow:
         measured = bench_transport(options, follow)
     if as_json:

@@ -98,7 +98,8 @@ class PreparedUpdates:
     def of(self, device: int) -> dict[str, Tensor]:
         pieces = self._noise.roll(device).split(self._sizes)
         return {
-            name: piece.reshape(shape).clone() for (name, shape), piece in zip(self._shapes.items(), pieces, strict=True)
+            name: piece.reshape(shape).clone()
+            for (name, shape), piece in zip(self._shapes.items(), pieces, strict=True)
         }
 
 
@@ -186,7 +187,8 @@ def drive(load: Load, stop: Event, results: Connection) -> None:
     with ThreadPoolExecutor(_THREADS) as pool:
         calls = _run(devices, load.arrival_seconds, pool, stop.is_set)
         list(pool.map(LightDevice.close, devices))
-    results.send(calls)
+    with suppress(BrokenPipeError):
+        results.send(calls)
 
 
 def _run(

@@ -7,9 +7,8 @@ falls into the burst while any device of a round still has its task to answer; i
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -51,8 +50,6 @@ class TransportOptions:
     poll_seconds: float = 20.0
     reply_seconds: float = 5.0
     """The policy's: from a task to its answer."""
-    processes: int = 2
-    """How many drive the devices."""
 
     def check(self) -> None:
         """Raises UsageError for numbers that do not fit together."""
@@ -60,6 +57,11 @@ class TransportOptions:
             raise UsageError("The cohort does not fit", why="it is at least 2 and at most the number of devices")
         if self.rounds < 2:
             raise UsageError("Two rounds are the fewest", why="idle check-ins are counted between rounds")
+
+    @property
+    def processes(self) -> int:
+        """How many drive the devices: one to 500 of them, so that the devices' own work does not count as waiting."""
+        return -(-self.devices // 500)
 
     @property
     def pause_seconds(self) -> float:
@@ -100,7 +102,9 @@ def model_for(update_mb: float) -> tuple[str, str, float]:
     raise UsageError(f"No model has an update of {update_mb:g} MB", fix=f"Ask for at most {size:.1f}")
 
 
-def figures(options: TransportOptions, calls: Sequence[Call], closed: Sequence[float], meter: ServerMeter) -> dict[str, Any]:
+def figures(
+    options: TransportOptions, calls: Sequence[Call], closed: Sequence[float], meter: ServerMeter
+) -> dict[str, Any]:
     """What is printed. `closed`: when each round was over, by the monotonic clock."""
     answered = [call for call in calls if call.kind in ("task", "push")]
     bursts = [_span([call for call in answered if call.round == number + 1]) for number in range(len(closed))]
@@ -180,6 +184,8 @@ def _driving(options: TransportOptions, members: Sequence[Member], folder: Path)
         yield finish
     finally:
         stop.set()
+        for calls, _ in pipes:
+            calls.close()  # where nobody has asked for the calls, nobody is held up by sending them
         for driver in drivers:
             driver.join()
 
