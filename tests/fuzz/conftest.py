@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import resource
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -104,9 +105,24 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB
 
 
+def _commit() -> str:
+    """What git calls the code that was attacked."""
+    told = subprocess.run(
+        ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+    )
+    return told.stdout.strip() or "unknown"
+
+
 def _page(rows: dict[str, Row]) -> str:
     total = sum(sum(row.outcomes.values()) for row in rows.values())
     lines = [
+        "# Malformed inputs",
+        "",
+        f"Written by `make fuzz` at commit {_commit()}.",
+        "",
         f"{total:,} inputs, seed {SEED}, {sum(row.seconds for row in rows.values()):.0f} seconds."
         " No crash, no hang, no error outside the documented ones, no input quoted in a log.",
         "",
