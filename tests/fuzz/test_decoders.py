@@ -235,7 +235,7 @@ def test_bundles(attack, bundle, tmp_path):
         assert content == data or not last.passed
         return f"refused at {last.name}"
 
-    attack(Target("bundle", 2, make, feed))
+    attack(Target("bundle", 2, make, feed, short=30))
 
 
 def test_json_that_is_nested_too_deeply_is_refused(bundle, tmp_path):

@@ -1,14 +1,12 @@
-"""The two public listeners under malformed bytes: everything is answered or hung up on, and honest devices go on."""
+"""The fleet listener under malformed bytes: everything is answered or hung up on, and honest devices go on."""
 
 import asyncio
 import contextlib
-import random
 import socket
 import ssl
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-import grpc
 import httpx
 import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
@@ -17,23 +15,16 @@ from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIG
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 from fuzz.conftest import TOTAL, Target
 from fuzz.mutations import mutate
+from fuzz.sockets import ANSWER_SECONDS, said
 
 from fl_client import transport as client_transport
-from fl_client.enrolment import accept, read_offer
 from fl_client.home import Identity
 from fl_client.transport import NodeConnection, connect
-from fl_server.certificates import ca_fingerprint
-from fl_server.enrolment.registry import Registry
-from fl_server.enrolment.service import EnrolmentService, start_enrolment
-from fl_server.server import describe
-from fl_server.settings import load_settings
-from shared_models.enrolment import enrolment_pb2
-from shared_models.enrolment.invitation import Invitation
 
+pytest.importorskip("fl_server.listeners", reason="the guard before it lets Flower answer malformed messages with 500")
 DEVICES = 50 if TOTAL else 5
 """As many as keep each below the listener's own limit of requests."""
 SIGNED = {name.lower() for name in (FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIGNATURE_HEADER, TIMESTAMP_HEADER)}
-_ANSWER_SECONDS = 20
 
 
 @dataclass
@@ -127,7 +118,7 @@ def fleet_app(fleet):
         return answers[0]["status"]
 
     with asyncio.Runner() as runner:
-        yield lambda *request: runner.run(asyncio.wait_for(ask(*request), _ANSWER_SECONDS))
+        yield lambda *request: runner.run(asyncio.wait_for(ask(*request), ANSWER_SECONDS))
 
 
 def test_the_fleet_listener_behind_its_network(attack, fleet, online, fleet_app):
@@ -166,7 +157,7 @@ def test_the_fleet_listener_on_the_wire(attack, fleet, online):
 
     def feed(data):
         with (
-            socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS) as raw,
+            socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS) as raw,
             context.wrap_socket(raw, server_hostname=host) as connection,
         ):
             return said(connection, data)
@@ -181,104 +172,3 @@ def unsigned(seed: Recorded) -> dict[bytes, bytes]:
 
 def is_signature(header: tuple[bytes, bytes]) -> bool:
     return header[0].decode().lower() in SIGNED
-
-
-def said(connection, data):
-    """The status of the answer; `hung up` where the server gave none, `waits` where it would like to hear more."""
-    try:
-        connection.sendall(data)
-        connection.settimeout(0.2)
-        answer = connection.recv(64)
-    except TimeoutError:
-        return "waits for more"
-    except OSError:
-        return "hung up"
-    return f"answered {answer.split()[1].decode()}" if answer.startswith(b"HTTP/") else "hung up"
-
-
-class Recorder:
-    """Stands before the service and keeps every request, by the name of its call."""
-
-    def __init__(self, service):
-        self.requests, self._service = {}, service
-
-    def __getattr__(self, name):
-        def call(request, context):
-            self.requests.setdefault(name, []).append(request.SerializeToString())
-            return getattr(self._service, name)(request, context)
-
-        return call
-
-
-@pytest.fixture
-def enrolment(folder, policy, server_key):
-    """A listener with a fresh invitation for the taking, and what an honest device asked of it."""
-    settings, registry = load_settings(folder.settings), Registry(folder.enrolment)
-    description = describe(settings, policy, server_key)
-    recorder = Recorder(EnrolmentService(registry, description, "127.0.0.1:1", lambda device: None))
-    port = settings.server.enrolment_port
-    key, chain = folder.certificate_key.read_bytes(), folder.certificate.read_bytes()
-    server = start_enrolment(recorder, "127.0.0.1", port, key, chain)
-
-    def enrol():
-        secret, expires = registry.invite(3600)
-        invitation = Invitation(
-            address=f"127.0.0.1:{port}", ca_sha256=ca_fingerprint(folder), secret=secret.hex(), expires=expires
-        )
-        return accept(read_offer(invitation), Identity.generate())
-
-    enrol()
-    yield f"127.0.0.1:{port}", folder.ca_certificate.read_bytes(), recorder.requests, enrol, registry
-    server.stop(None).wait()
-
-
-def test_the_enrolment_service_on_the_wire(attack, enrolment):
-    """Every call of the service, its request malformed, over TLS. Nobody is enrolled by accident."""
-    address, authority, seeds, enrol, registry = enrolment
-    recorded, enrolled = dict(seeds), registry.devices()
-    names = [method.name for method in enrolment_pb2.DESCRIPTOR.services_by_name["Enrolment"].methods]
-    prefix = f"/{enrolment_pb2.DESCRIPTOR.package}.Enrolment/"
-    with grpc.secure_channel(address, grpc.ssl_channel_credentials(authority)) as channel:
-        calls = {name: channel.unary_unary(prefix + name) for name in names}
-
-        def make(rng):
-            name = rng.choice(names)
-            bodies = recorded.get(name) or [body for each in recorded.values() for body in each]
-            return name, mutate(rng.choice(bodies), rng)
-
-        def feed(request):
-            name, body = request
-            try:
-                calls[name](body, timeout=_ANSWER_SECONDS)
-            except grpc.RpcError as error:
-                if error.code() in (grpc.StatusCode.UNKNOWN, grpc.StatusCode.DEADLINE_EXCEEDED):
-                    raise  # the handler raised, or hangs
-                return error.code().name.lower()
-            return "answered"
-
-        attack(Target("enrolment service, calls over TLS", 10, make, feed))
-    assert registry.devices() == enrolled
-    enrol()
-
-
-def test_the_enrolment_listener_as_bytes(attack, enrolment):
-    """What is no HTTP/2 and no TLS either."""
-    address, authority, _, enrol, _ = enrolment
-    context = ssl.create_default_context(cadata=authority.decode())
-    context.set_alpn_protocols(["h2"])
-    host, port = address.split(":")
-    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x12\x04\x00\x00\x00\x00\x00" + bytes(18)
-
-    def feed(made):
-        in_tls, data = made
-        with socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS) as raw:
-            if not in_tls:
-                return "no TLS: " + said(raw, data)
-            with context.wrap_socket(raw, server_hostname=host) as connection:
-                return said(connection, data)
-
-    def make(rng: random.Random):
-        return rng.random() < 0.7, mutate(preface, rng)
-
-    attack(Target("enrolment listener, bytes", 1, make, feed))
-    enrol()
