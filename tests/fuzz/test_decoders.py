@@ -154,7 +154,7 @@ def test_ledger_entries(attack, ledger):
             return outcome(error)
         return "taken"
 
-    attack(Target("ledger entry", 16, lambda rng: mutate(rng.choice(lines), rng), feed))
+    attack(Target("ledger entry", 11, lambda rng: mutate(rng.choice(lines), rng), feed))
 
 
 def test_ledger_files(attack, ledger, journal_key, tmp_path):
