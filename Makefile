@@ -2,10 +2,12 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH_INDEX ?=
 ENGINE ?= fast
+INPUTS ?= 100000
+FUZZ_LOG ?= runs/fuzz.md
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint bench examples proto constraints clean
+.PHONY: setup demo test lint bench bench-transport fuzz examples proto constraints clean
 
 setup: $(READY)
 
@@ -29,6 +31,15 @@ lint: setup
 
 bench: setup
 	$(VENV)/bin/fl-sim bench dp
+
+# A thousand devices on one server, all on this machine: about six minutes.
+bench-transport: setup
+	$(VENV)/bin/fl-sim bench transport --json
+
+# The full count of malformed inputs. Failures name the seed and the input; FUZZ_LOG says what came of all of them.
+fuzz: setup
+	mkdir -p $(dir $(FUZZ_LOG))
+	ATTUNE_FUZZ_INPUTS=$(INPUTS) ATTUNE_FUZZ_LOG=$(FUZZ_LOG) $(VENV)/bin/pytest -q -p no:logging --timeout=0 tests/fuzz
 
 # The reports in docs/examples: of the demo, and of a simulated study.
 examples: demo

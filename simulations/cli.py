@@ -1,5 +1,6 @@
 """The researcher's command line."""
 
+import signal
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -137,6 +138,28 @@ def bench_aggregation_(
         {"name": "FedAvg", "seconds": measured["fedavg_seconds"], "peak_mib": measured["fedavg_peak_mib"]},
     ]
     _print_rows(rows, as_json, f"{clients} updates of {parameters} numbers; CPU seconds, peak memory in MiB")
+
+
+@bench_app.command("transport", epilog="Example: fl-sim bench transport --devices 1000 --cohort 200 --json")
+def bench_transport_(
+    devices: Annotated[int, typer.Option(min=2, help="Devices that are enrolled and ask for tasks.")] = 1000,
+    cohort: Annotated[int, typer.Option(min=2, help="Devices that get a task in each round.")] = 200,
+    rounds: Annotated[int, typer.Option(min=2, help="Rounds, with a pause of two polls between them.")] = 3,
+    update_mb: Annotated[float, typer.Option(help="The least size of an update in MB; it chooses the model.")] = 1.0,
+    poll_seconds: Annotated[float, typer.Option(min=0.1, help="How often a device asks, give or take 30 %.")] = 20.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the real server under many light devices that speak the real protocol: latencies, CPU and memory."""
+    from simulations.bench.transport import TransportOptions, bench_transport
+
+    options = TransportOptions(devices, cohort, rounds, update_mb, poll_seconds)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server and the devices end with this process
+    with commandline.progress_by_stage() as follow:
+        measured = bench_transport(options, follow)
+    if as_json:
+        print_json(measured)
+    else:
+        _print_rows([{"name": f"{devices} devices", **measured}], as_json, "One server under load; times in ms")
 
 
 @attack_app.command("audit", epilog="Example: fl-sim attack audit --epsilon 1 --canaries 1000")

@@ -12,10 +12,11 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from fl_server.verify.evidence import Evidence
 from fl_server.verify.lines import as_lines, entries_of
@@ -31,6 +32,21 @@ _DEVICE = re.compile(r"devices/([0-9a-f]{1,64})\.jsonl")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _VERSION = 1
 _LARGEST = 1 << 28
+_Parsed = TypeVar("_Parsed")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Keys(_Strict):
+    server: str
+    devices: dict[str, str]
+
+
+class _Receipt(_Strict):
+    entry: str
+    signature: str
 
 
 @dataclass(frozen=True)
@@ -96,17 +112,17 @@ def unpack(data: bytes, key: Ed25519PublicKey | None) -> Bundle:
 def evidence_of(bundle: Bundle) -> Evidence:
     """What the files say, parsed; raises VerificationError or LedgerError where they cannot be read."""
     files = bundle.files
-    keys = _object(files, KEYS, "server", "devices")
-    if keys["server"] != bundle.server_key.public_bytes_raw().hex():
+    keys, receipts = _parsed(files, KEYS, _Keys), _parsed(files, RECEIPTS, dict[str, _Receipt])
+    if keys.server != bundle.server_key.public_bytes_raw().hex():
         raise VerificationError("The server's key is not the one that signed the bundle")
     return Evidence(
         study=_object(files, REPORT)["study"]["id"],
         policy=_policy(files),
         server_key=bundle.server_key,
-        device_keys={device: _public_key(key) for device, key in keys["devices"].items()},
+        device_keys={device: _public_key(key) for device, key in keys.devices.items()},
         entries=entries_of(files[LEDGER]),
         intents=entries_of(files[INTENTS]),
-        receipts={device: _receipt(fields) for device, fields in _object(files, RECEIPTS).items()},
+        receipts={device: Receipt(**receipt.model_dump()) for device, receipt in receipts.items()},
         device_ledgers={
             found[1]: entries_of(content) for name, content in files.items() if (found := _DEVICE.fullmatch(name))
         },
@@ -152,7 +168,7 @@ def _files(data: bytes) -> dict[str, bytes]:
 def _object(files: Mapping[str, bytes], name: str, *fields: str) -> dict[str, Any]:
     try:
         value = json.loads(files[name])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise VerificationError(f"The bundle's {name} is missing or is not JSON") from error
     if not isinstance(value, dict) or not set(fields) <= value.keys():
         raise VerificationError(f"The bundle's {name} does not have the fields that it should")
@@ -166,11 +182,11 @@ def _policy(files: Mapping[str, bytes]) -> Policy:
         raise VerificationError("The bundle's policy is not valid", why=error.why) from error
 
 
-def _receipt(fields: Any) -> Receipt:
+def _parsed(files: Mapping[str, bytes], name: str, kind: type[_Parsed]) -> _Parsed:
     try:
-        return Receipt(**fields)
-    except TypeError as error:
-        raise VerificationError("A receipt cannot be read") from error
+        return TypeAdapter(kind).validate_json(files[name])
+    except (KeyError, ValidationError) as error:
+        raise VerificationError(f"The bundle's {name} is missing or does not have the fields that it should") from error
 
 
 def _public_key(text: Any) -> Ed25519PublicKey:

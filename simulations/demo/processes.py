@@ -15,7 +15,7 @@ _STOP_SECONDS = 10.0
 
 
 class DemoError(AttuneError):
-    """A process of the demo ended when it should not have."""
+    """A process that was started ended when it should not have."""
 
 
 class Processes:
@@ -58,7 +58,10 @@ class Processes:
         for name, process in self._running.items():
             if process.poll() not in (None, 0):
                 said = (self._logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
-                raise DemoError(f"The demo's process {name} ended", why=said[-1] if said else "it said nothing")
+                raise DemoError(f"The process {name} ended", why=said[-1] if said else "it said nothing")
+
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
 
     def ended(self, name: str) -> bool:
         return self._running[name].poll() is not None
