@@ -222,7 +222,7 @@ def renew(directory: Directory) -> None:
 
     folder = FederationFolder(directory)
     issue_server_certificate(folder, load_settings(folder.settings).server.host)
-    out.print("A new certificate is in place. Restart the server to use it.")
+    out.print("A new certificate is in place: the enrolment port shows it already, the fleet port after a restart.")
 
 
 @app.command(epilog="Example: fl-server pretrain study --data ferplus:faces")
