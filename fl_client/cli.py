@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from fl_client.consent import ConsentBook, Scope, State
 from fl_client.explain import odds_sentence, policy_paragraph
-from fl_client.home import Home, Identity, load_enrolment
+from fl_client.home import Enrolment, Home, Identity, load_enrolment
 from fl_client.keys import KeyVault
 from fl_client.settings import load_settings
 from shared_models import commandline
@@ -226,7 +226,6 @@ def withdraw(
     """Leave the study for good: stop, and destroy everything stored on this device."""
     from fl_client.keys import open_vault
     from fl_client.leave import leave
-    from fl_client.withdrawal import tell
 
     place = Home(home)
     enrolment = load_enrolment(place)
@@ -249,16 +248,7 @@ def withdraw(
     leave(place, vault, enrolment, identity)
     out.print("You have left. What was stored here is destroyed, and this device can take part in nothing more.")
     out.print("What was sent before cannot be called back, and what it cost is not given back.")
-    by_hand = f"tell {_shown(enrolment.contact)} that device {enrolment.pseudonym} has left"
-    if identity is None or not enrolment.enrolment_address:
-        out.print(f"The study's server could not be told, since only this device's keys can: {by_hand}.")
-    elif tell(place):
-        out.print("The study's server has heard it and asks this device for nothing more.")
-    else:
-        out.print(
-            "The study's server does not answer: it is told by the running program, by the next `fl-client` command"
-            f" for this device, or by `fl-client withdraw` again. Or {by_hand}."
-        )
+    out.print(_told(place, enrolment, identity))
 
 
 @data_app.command("list", epilog="Example: fl-client data list")
@@ -309,6 +299,21 @@ def _identity(place: Home, vault: KeyVault) -> Identity | None:
         return Identity.load(place, vault)
     except (KeyStoreError, SettingsError):
         return None
+
+
+def _told(place: Home, enrolment: Enrolment, identity: Identity | None) -> str:
+    """Tells the server that the owner of this device has left, and says what came of it."""
+    from fl_client.withdrawal import tell
+
+    by_hand = f"tell {_shown(enrolment.contact)} that device {enrolment.pseudonym} has left"
+    if identity is None or not enrolment.enrolment_address:
+        return f"The study's server could not be told, since only this device's keys can do that: {by_hand}."
+    if tell(place):
+        return "The study's server has heard it and asks this device for nothing more."
+    return (
+        "The study's server does not answer: it is told by the running program, by the next `fl-client` command"
+        f" for this device, or by `fl-client withdraw` again. Or {by_hand}."
+    )
 
 
 def _facts(place: Home) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from fl_server.folder import FederationFolder
-from fl_server.status import read_rounds
+from fl_server.round_summary import read_rounds
 from shared_models.errors import RoundError, UsageError
 from shared_models.networks.registry import build_model
 from simulations.bench.light_devices import Call, Load, Member, drive

@@ -10,15 +10,21 @@ from fuzz.conftest import Target
 from fuzz.mutations import mutate
 from fuzz.sockets import ANSWER_SECONDS, said
 
+from fl_client.countersigned import ask_receipt
 from fl_client.enrolment import accept, read_offer
-from fl_client.home import Identity
+from fl_client.home import Home, Identity
+from fl_client.terms import ask_terms
+from fl_client.withdrawal import Withdrawal, tell
 from fl_server.certificates import ca_fingerprint
+from fl_server.enrolment.limiter import RefusalLimit
+from fl_server.enrolment.listener import renewing_credentials, start_enrolment
 from fl_server.enrolment.registry import Registry
-from fl_server.enrolment.service import EnrolmentService, start_enrolment
-from fl_server.server import describe
+from fl_server.enrolment.service import EnrolmentService
+from fl_server.enrolment.terms import describe
 from fl_server.settings import load_settings
 from shared_models.enrolment import enrolment_pb2
 from shared_models.enrolment.invitation import Invitation
+from shared_models.privacy.receipts import LedgerHead
 
 
 class Recorder:
@@ -36,21 +42,28 @@ class Recorder:
 
 
 @pytest.fixture
-def enrolment(folder, policy, server_key):
-    """A listener with a fresh invitation for the taking, and what an honest device asked of it."""
+def enrolment(folder, policy, server_key, tmp_path):
+    """A listener, and what an honest device asked of it from joining to leaving."""
     settings, registry = load_settings(folder.settings), Registry(folder.enrolment)
-    description = describe(settings, policy, server_key)
-    recorder = Recorder(EnrolmentService(registry, description, "127.0.0.1:1", lambda device: None))
-    port = settings.server.enrolment_port
-    key, chain = folder.certificate_key.read_bytes(), folder.certificate.read_bytes()
-    server = start_enrolment(recorder, "127.0.0.1", port, key, chain)
+    terms, port = describe(settings, policy, server_key), settings.server.enrolment_port
+    service = EnrolmentService(
+        registry, terms, server_key, "127.0.0.1:1", lambda _: None, lambda _: None, RefusalLimit(most=10**9)
+    )
+    recorder, home = Recorder(service), Home(tmp_path / "home")
+    home.create()
+    server = start_enrolment(recorder, settings.server, renewing_credentials(folder))
 
     def enrol():
         secret, expires = registry.invite(3600)
         invitation = Invitation(
             address=f"127.0.0.1:{port}", ca_sha256=ca_fingerprint(folder), secret=secret.hex(), expires=expires
         )
-        return accept(read_offer(invitation), Identity.generate())
+        identity = Identity.generate()
+        enrolled = accept(read_offer(invitation), identity)
+        ask_terms(enrolled, identity)
+        ask_receipt(enrolled, identity, LedgerHead(1, "ab" * 32), home)
+        Withdrawal.signed(enrolled, identity).keep(home)
+        assert tell(home)
 
     enrol()
     yield f"127.0.0.1:{port}", folder.ca_certificate.read_bytes(), recorder.requests, enrol, registry
