@@ -226,17 +226,12 @@ def renew(directory: Directory, certificate: ChainOption = None, certificate_key
     from fl_server.certificates import issue_server_certificate, take_certificate
 
     folder = FederationFolder(directory)
-<<<<<<< HEAD
     host, brought = load_settings(folder.settings).server.host, _brought(certificate, certificate_key)
     if brought is None:
         issue_server_certificate(folder, host)
     else:
         take_certificate(folder, host, brought)
     out.print("A new certificate is in place. A running server uses it within a minute.")
-=======
-    issue_server_certificate(folder, load_settings(folder.settings).server.host)
-    out.print("A new certificate is in place: the enrolment port shows it already, the fleet port after a restart.")
->>>>>>> t2
 
 
 @app.command(epilog="Example: fl-server pretrain study --data ferplus:faces")
