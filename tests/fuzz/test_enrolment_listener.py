@@ -22,14 +22,17 @@ from shared_models.enrolment.invitation import Invitation
 
 
 class Recorder:
-    """Stands before the service and keeps every request, by the name of its call."""
+    """Stands before the service and keeps every request while `listening`, by the name of its call."""
+
+    listening = True
 
     def __init__(self, service):
         self.requests, self._service = {}, service
 
     def __getattr__(self, name):
         def call(request, context):
-            self.requests.setdefault(name, []).append(request.SerializeToString())
+            if self.listening:
+                self.requests.setdefault(name, []).append(request.SerializeToString())
             return getattr(self._service, name)(request, context)
 
         return call
@@ -53,6 +56,7 @@ def enrolment(folder, policy, server_key):
         return accept(read_offer(invitation), Identity.generate())
 
     enrol()
+    recorder.listening = False
     yield f"127.0.0.1:{port}", folder.ca_certificate.read_bytes(), recorder.requests, enrol, registry
     server.stop(None).wait()
 
