@@ -28,14 +28,17 @@ from shared_models.privacy.receipts import LedgerHead
 
 
 class Recorder:
-    """Stands before the service and keeps every request, by the name of its call."""
+    """Stands before the service and keeps every request while `listening`, by the name of its call."""
+
+    listening = True
 
     def __init__(self, service):
         self.requests, self._service = {}, service
 
     def __getattr__(self, name):
         def call(request, context):
-            self.requests.setdefault(name, []).append(request.SerializeToString())
+            if self.listening:
+                self.requests.setdefault(name, []).append(request.SerializeToString())
             return getattr(self._service, name)(request, context)
 
         return call
@@ -66,6 +69,7 @@ def enrolment(folder, policy, server_key, tmp_path):
         assert tell(home)
 
     enrol()
+    recorder.listening = False
     yield f"127.0.0.1:{port}", folder.ca_certificate.read_bytes(), recorder.requests, enrol, registry
     server.stop(None).wait()
 
