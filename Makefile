@@ -5,7 +5,7 @@ ENGINE ?= fast
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint bench examples proto constraints clean
+.PHONY: setup demo test lint bench kills examples proto constraints clean
 
 setup: $(READY)
 
@@ -29,6 +29,10 @@ lint: setup
 
 bench: setup
 	$(VENV)/bin/fl-sim bench dp
+
+# Half an hour on two idle cores; the suite has a short form of it.
+kills: setup
+	$(VENV)/bin/python -m tests.kills --kills 500 --out docs/evidence/kills.md
 
 # The reports in docs/examples: of the demo, and of a simulated study.
 examples: demo

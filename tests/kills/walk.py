@@ -53,7 +53,7 @@ class Walk:
         invariants = Invariants(world)
         self._wait_for_a_round()
         dead = None
-        for number in range(1, kills + 1):
+        for _ in range(kills):
             victim, point = self._choose(dead, invariants.round)
             if point is not None:
                 world.dooms[victim].set(point, passes=self._chance.choice((0, 0, 0, 1)))
@@ -62,7 +62,7 @@ class Walk:
             place = self._kill(victim, point)
             self.tally.kills[place] += 1
             self._check(invariants, victim)
-            self._tell(f"{number:3d} {place}; round {invariants.round}")
+            self._tell(f"{place}; round {invariants.round}")
             world.dooms[victim].clear()
             dead = victim
         self._finish(invariants, dead)
