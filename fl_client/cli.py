@@ -11,23 +11,38 @@ import platformdirs
 import typer
 from rich.markup import escape
 
-from fl_client.consent import ConsentBook, Scope
+from fl_client.consent import ConsentBook, Scope, State
 from fl_client.explain import odds_sentence, policy_paragraph
 from fl_client.home import Home, Identity, load_enrolment
+from fl_client.keys import KeyVault
 from fl_client.settings import load_settings
 from shared_models import commandline
 from shared_models.commandline import out, print_json
-from shared_models.errors import ConsentError, SettingsError, UsageError
+from shared_models.errors import AddressError, ConsentError, KeyStoreError, SettingsError, UsageError
 
 app = commandline.program("Attune on a student's laptop: capture, train privately, take part, stop at any time.")
 
 data_app = typer.Typer(help="What is stored on this device.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
+
+def _pass_on(home: Path) -> Path:
+    """Whatever is done with a device that has left: first its server is told, where it has not heard yet."""
+    if Home(home).withdrawal.exists():
+        from fl_client.withdrawal import tell
+
+        heard = tell(Home(home), _PATIENCE_SECONDS)
+        said = "has heard now" if heard else "does not answer and has not heard yet"
+        commandline.err.print(f"The study's server {said} that this device has left.")
+    return home
+
+
 HomeOption = Annotated[
-    Path, typer.Option("--home", help="Folder of this device.", show_default="the user's data folder")
+    Path,
+    typer.Option("--home", help="Folder of this device.", show_default="the user's data folder", callback=_pass_on),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+_PATIENCE_SECONDS = 5.0
 _DEFAULT_HOME = Path(platformdirs.user_data_dir("attune"))
 
 
@@ -42,17 +57,19 @@ def enrol(
     yes: Annotated[bool, typer.Option("--yes", help="Enrol without asking.")] = False,
 ) -> None:
     """Join a study: check its server, read its terms, make this device's keys. Nothing is captured yet."""
-    from fl_client.enrolment import accept, policy_of, read_offer
+    from fl_client.countersigned import head_in
+    from fl_client.enrolment import accept, read_offer
     from fl_client.keys import open_vault
+    from fl_client.terms import policy_of
     from shared_models.enrolment.invitation import Invitation
 
     place = Home(home)
     if place.enrolment.exists():
         raise UsageError(f"The device in {home} is enrolled already", fix="Use another --home for a second device")
     offer = read_offer(Invitation.decode(_text_or_file(invitation)))
-    policy = policy_of(offer.study)
+    policy = policy_of(offer.terms)
     load_settings(place.settings).limits.check(policy)
-    study = offer.study
+    study, head = offer.terms, head_in(place.ledger)
     out.print(f"[bold]{_shown(study.title)}[/] - run by {_shown(study.controller)} ({_shown(study.contact)})")
     out.print(f"Purpose: {_shown(study.purpose)}\n")
     out.print(policy_paragraph(policy))
@@ -62,7 +79,7 @@ def enrol(
     place.create()
     vault, identity = open_vault(home, _ask), Identity.generate()
     identity.save(place, vault)
-    enrolment = accept(offer, identity)
+    enrolment = accept(offer, identity, head)
     enrolment.save(place)
     ConsentBook(home).inform(enrolment.text_hash, enrolment.policy.hash)
     out.print(f"Enrolled as device [bold]{enrolment.pseudonym}[/]. Nothing is captured before `fl-client consent`.")
@@ -77,17 +94,21 @@ def consent(
     yes: Annotated[bool, typer.Option("--yes", help="Agree without being asked again.")] = False,
 ) -> None:
     """Read what the study asks for and agree to all of it or to parts. Can be changed at any time."""
-    enrolment = load_enrolment(Home(home))
+    place = Home(home)
+    enrolment = load_enrolment(place)
     wanted = {name.strip() for name in scopes.split(",") if name.strip()}
     unknown = wanted - {scope.value for scope in Scope}
     if unknown:
         raise UsageError(f"There is no scope '{sorted(unknown)[0]}'", fix=f"Use {', '.join(Scope)}")
+    load_settings(place.settings).limits.check(enrolment.policy)
     out.print(_shown(enrolment.consent_text))
     out.print(policy_paragraph(enrolment.policy))
     out.print(odds_sentence(enrolment.policy))
     if not yes and not typer.confirm(f"\nDo you agree to: {', '.join(sorted(wanted))}?", default=False):
         raise ConsentError("Nothing was agreed to", fix="Nothing is captured; run `fl-client consent` to decide again")
-    ConsentBook(home).grant(wanted, enrolment.text_hash, enrolment.policy.hash)
+    book = ConsentBook(home)
+    book.inform(enrolment.text_hash, enrolment.policy.hash)
+    book.grant(wanted, enrolment.text_hash, enrolment.policy.hash)
     out.print(f"You agreed to: {', '.join(sorted(wanted))}. `fl-client pause` stops everything at once.")
 
 
@@ -129,6 +150,9 @@ def run_daemon(
             signal.signal(received, lambda *_: daemon.stop())
         out.print(f"Device {enrolment.pseudonym} is running. Ctrl-C stops it, `fl-client pause` pauses it.")
         daemon.run(source, _finder(settings.capture.face_model, settings.capture.face_model_sha256), script)
+    if place.withdrawal.exists():
+        out.print("You have left. This program only waits for the study's server to hear it; Ctrl-C ends it.")
+    daemon.tell_of_leaving()
 
 
 @app.command(epilog="Example: fl-client status --json")
@@ -154,12 +178,13 @@ def privacy(home: HomeOption = _DEFAULT_HOME, as_json: JsonOption = False) -> No
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from fl_client.account import account
+    from fl_client.countersigned import kept_receipt
     from shared_models.privacy.ledger import read_ledger
 
     place = Home(home)
     enrolment = load_enrolment(place)
     key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.ledger_key))
-    facts = account(read_ledger(place.ledger, key), enrolment)
+    facts = account(read_ledger(place.ledger, key), enrolment) | {"receipt": kept_receipt(place)}
     if as_json:
         print_json(facts)
         return
@@ -174,6 +199,8 @@ def privacy(home: HomeOption = _DEFAULT_HOME, as_json: JsonOption = False) -> No
         f"Whoever sees all of it and guesses whether one {facts['unit']} of yours was used is right in at most"
         f" {facts['right_in_100_now']} of 100 cases now, {facts['right_in_100_at_cap']} at the cap; a coin in 50."
     )
+    if facts["receipt"]:
+        out.print(f"The server countersigned this ledger up to entry {facts['receipt']['entries']}.")
     out.print("Every signature and link of the ledger holds. A ledger cannot prove that the noise was added.")
 
 
@@ -199,13 +226,39 @@ def withdraw(
     """Leave the study for good: stop, and destroy everything stored on this device."""
     from fl_client.keys import open_vault
     from fl_client.leave import leave
+    from fl_client.withdrawal import tell
 
-    enrolment = load_enrolment(Home(home))
+    place = Home(home)
+    enrolment = load_enrolment(place)
+    if ConsentBook(home).current().state is State.WITHDRAWN:
+        if place.withdrawal.exists():  # though it was tried again before this command began
+            raise AddressError(
+                "You have left, and the study's server has not heard it yet",
+                fix=f"Run this again later, or tell {_shown(enrolment.contact)}",
+            )
+        out.print("You have left already: nothing is stored here, and nothing is left to be told.")
+        return
     if not yes and not typer.confirm("Leave the study and destroy everything stored here?", default=False):
         raise typer.Abort
-    leave(Home(home), open_vault(home), enrolment)
+    vault = open_vault(home, lambda prompt: _ask(f"{prompt} (empty if you forgot it)"))
+    identity = _identity(place, vault)
+    if identity is None and not yes:
+        out.print("This device's keys cannot be opened, so that the study's server cannot be told from here.")
+        if not typer.confirm("Leave without telling it?", default=False):
+            raise typer.Abort
+    leave(place, vault, enrolment, identity)
     out.print("You have left. What was stored here is destroyed, and this device can take part in nothing more.")
-    out.print("What was sent before cannot be called back. The server is not told: tell whoever runs the study.")
+    out.print("What was sent before cannot be called back, and what it cost is not given back.")
+    by_hand = f"tell {_shown(enrolment.contact)} that device {enrolment.pseudonym} has left"
+    if identity is None or not enrolment.enrolment_address:
+        out.print(f"The study's server could not be told, since only this device's keys can: {by_hand}.")
+    elif tell(place):
+        out.print("The study's server has heard it and asks this device for nothing more.")
+    else:
+        out.print(
+            "The study's server does not answer: it is told by the running program, by the next `fl-client` command"
+            f" for this device, or by `fl-client withdraw` again. Or {by_hand}."
+        )
 
 
 @data_app.command("list", epilog="Example: fl-client data list")
@@ -250,6 +303,14 @@ def delete_data(
     out.print("Deleted.")
 
 
+def _identity(place: Home, vault: KeyVault) -> Identity | None:
+    """The device's keys; None where they cannot be opened."""
+    try:
+        return Identity.load(place, vault)
+    except (KeyStoreError, SettingsError):
+        return None
+
+
 def _facts(place: Home) -> dict[str, Any]:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -270,6 +331,7 @@ def _facts(place: Home) -> dict[str, Any]:
         "title": enrolment.title,
         "consent": consent_now.state.value,
         "scopes": sorted(scope.value for scope in consent_now.scopes),
+        "withdrawal_unheard": place.withdrawal.exists(),
         "running": is_held(place.lock),
         "node": daemon.get("node", "never started"),
         "capture": daemon.get("capture", "never started"),

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import secrets
 import threading
 from dataclasses import asdict, replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from fl_client.app import client_app
 from fl_client.capture.loop import CaptureCounts, CaptureLoop
 from fl_client.capture.sources import FrameSource
+from fl_client.clerk import Clerk
 from fl_client.consent import ConsentBook, Scope, State
 from fl_client.home import Enrolment, Home, Identity
 from fl_client.journal import Journal
@@ -18,6 +20,7 @@ from fl_client.node import NodeLoop
 from fl_client.participant import Participant
 from fl_client.settings import Settings
 from fl_client.store import Store
+from fl_client.withdrawal import tell
 from shared_models.data.faces import FaceFinder
 from shared_models.data.labels import scheme_by_name
 from shared_models.errors import CameraError
@@ -25,7 +28,9 @@ from shared_models.files import atomic_write
 from shared_models.privacy.gradients import engine_by_name
 
 _STATUS_SECONDS = 1.0
+_LONGEST_RETRY_SECONDS = 600.0
 _STOP_SECONDS = 4.0  # a call to a server that hangs is left behind: all that counts is on the disk already
+_chance = secrets.SystemRandom()
 log = logging.getLogger(__name__)
 
 
@@ -44,7 +49,7 @@ class Daemon:
         """Raises PolicyError where the study's policy is beyond this device's limits."""
         self._home, self._settings, self._enrolment = home, settings, enrolment
         self._store, self._consent = store, ConsentBook(home.root)
-        self._stop = threading.Event()
+        self._stop, self._told_to_stop = threading.Event(), threading.Event()
         self._node_state, self._capture_state = "starting", "no camera"
         self._counts = CaptureCounts()
         self._failure: BaseException | None = None
@@ -61,13 +66,16 @@ class Daemon:
             self._stop,
             self._report_node,
         )
+        self._clerk = Clerk(home, enrolment, identity, journal, settings.limits, self._stop)
 
     def run(self, source: FrameSource, finder: FaceFinder, labels: LabelSource) -> None:
         """Works until `stop`. Raises what ended it: CameraError where the camera fails, EnrolmentError where the
-        server does not know the device, StorageError where the disk is full."""
+        server does not know the device, ConsentError where the terms have changed, LedgerError where the ledger is an
+        old copy, StorageError where the disk is full."""
         threads = [
             threading.Thread(target=self._guarded, args=(self._capture, source, finder, labels), daemon=True),
             threading.Thread(target=self._guarded, args=(self._node.run,), daemon=True),
+            threading.Thread(target=self._guarded, args=(self._clerk.run,), daemon=True),
         ]
         for thread in threads:
             thread.start()
@@ -86,7 +94,17 @@ class Daemon:
             raise self._failure
 
     def stop(self) -> None:
+        self._told_to_stop.set()
         self._stop.set()
+
+    def tell_of_leaving(self) -> None:
+        """Where its owner has left: tells the server until it has heard, or until `stop`. Nothing else runs then.
+
+        The times between grow to ten minutes.
+        """
+        retry = self._settings.node.retry_seconds
+        while not tell(self._home) and not self._told_to_stop.wait(retry * _chance.uniform(0.5, 1.5)):
+            retry = min(2 * retry, _LONGEST_RETRY_SECONDS)
 
     def _capture(self, source: FrameSource, finder: FaceFinder, labels: LabelSource) -> None:
         loop = CaptureLoop(

@@ -1,26 +1,24 @@
 """Joining a study: the server is checked against the invitation, the terms are read, the keys are bound."""
 
-import json
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-import grpc
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from fl_client.enrolment_port import TIMEOUT_SECONDS, call, unreachable
 from fl_client.home import Enrolment, Identity
+from fl_client.terms import facts_of
 from shared_models.enrolment import enrolment_pb2 as messages
-from shared_models.enrolment import enrolment_pb2_grpc as protocol
 from shared_models.enrolment.invitation import Invitation
-from shared_models.errors import AddressError, CertificateError, EnrolmentError
-from shared_models.privacy.policy import Policy, checked_policy
-
-_TIMEOUT = 20.0
+from shared_models.enrolment.proofs import ENROLMENT_VERSION, enrol_form
+from shared_models.errors import CertificateError, EnrolmentError
+from shared_models.privacy.receipts import EMPTY_LEDGER, LedgerHead
 
 
 @dataclass(frozen=True)
@@ -29,67 +27,65 @@ class Offer:
 
     invitation: Invitation
     ca_pem: bytes
-    study: messages.StudyDescription
+    terms: messages.Terms
 
 
 def read_offer(invitation: Invitation) -> Offer:
     """Asks the server for the study's terms; the invitation is not used up.
 
     Raises AddressError where nobody answers, CertificateError where the server is not the one invited to,
-    EnrolmentError where it refuses the invitation.
+    EnrolmentError where it refuses the invitation, WireError where it speaks another version.
     """
     ca_pem = _authority(invitation)
-    with _channel(invitation, ca_pem) as channel:
-        request = messages.DescribeRequest(secret=bytes.fromhex(invitation.secret))
-        study = _call(protocol.EnrolmentStub(channel).Describe, request, invitation)
-    return Offer(invitation, ca_pem, study)
+    request = messages.PolicyRequest(version=ENROLMENT_VERSION, secret=bytes.fromhex(invitation.secret))
+    return Offer(invitation, ca_pem, _call(invitation, ca_pem, lambda stub: stub.Policy, request))
 
 
-def accept(offer: Offer, identity: Identity) -> Enrolment:
-    """Uses the invitation up and binds this device's keys. Raises what `read_offer` raises."""
+def accept(offer: Offer, identity: Identity, head: LedgerHead = EMPTY_LEDGER) -> Enrolment:
+    """Uses the invitation up and binds this device's keys, and its ledger where it has one already.
+
+    Raises what `read_offer` raises.
+    """
     secret = bytes.fromhex(offer.invitation.secret)
+    node_key = identity.node.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    ledger_key = identity.ledger.public_key().public_bytes_raw()
+    form = enrol_form(offer.terms.study, secret, node_key, ledger_key, head)
     request = messages.EnrolRequest(
+        version=ENROLMENT_VERSION,
         secret=secret,
-        node_key=identity.node.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
-        ledger_key=identity.ledger.public_key().public_bytes_raw(),
-        node_proof=identity.node.sign(secret, ec.ECDSA(hashes.SHA256())),
-        ledger_proof=identity.ledger.sign(secret),
+        node_key=node_key,
+        ledger_key=ledger_key,
+        head=messages.LedgerHead(entries=head.entries, hash=head.hash),
+        node_proof=identity.node.sign(form, ec.ECDSA(hashes.SHA256())),
+        ledger_proof=identity.ledger.sign(form),
     )
-    with _channel(offer.invitation, offer.ca_pem) as channel:
-        reply = _call(protocol.EnrolmentStub(channel).Enrol, request, offer.invitation)
-    study = reply.study
-    if study != offer.study:
+    reply = _call(offer.invitation, offer.ca_pem, lambda stub: stub.Enrol, request)
+    if reply.terms != offer.terms:
         raise EnrolmentError(
             "The study's terms changed while you were reading them",
             fix="Enrol again with a new invitation, and read them again",
         )
-    return Enrolment(
-        study=study.study,
-        title=study.title,
-        controller=study.controller,
-        contact=study.contact,
-        purpose=study.purpose,
-        consent_text=study.consent_text,
-        pseudonym=reply.pseudonym,
-        fleet_address=reply.fleet_address,
-        ca_pem=offer.ca_pem.decode(),
-        server_key=study.server_key.hex(),
-        ledger_key=request.ledger_key.hex(),
-        policy=policy_of(study),
+    return Enrolment.model_validate(
+        facts_of(reply.terms)
+        | {
+            "pseudonym": reply.pseudonym,
+            "fleet_address": reply.fleet_address,
+            "enrolment_address": offer.invitation.address,
+            "ca_pem": offer.ca_pem.decode(),
+            "ledger_key": ledger_key.hex(),
+        }
     )
 
 
-def policy_of(study: messages.StudyDescription) -> Policy:
-    """The policy in `study`; raises EnrolmentError where it is not signed by the server, PolicyError where invalid."""
+def _call(invitation: Invitation, ca_pem: bytes, ask: Callable[..., Any], request: Any) -> Any:
     try:
-        key = Ed25519PublicKey.from_public_bytes(study.server_key)
-        key.verify(study.policy_signature, study.policy.encode())
-    except (InvalidSignature, ValueError) as error:
+        return call(invitation.address, ca_pem, ask, request)
+    except EnrolmentError as error:
         raise EnrolmentError(
-            "The study's privacy policy is not signed by its server",
-            fix="Do not take part; tell whoever runs the study",
+            "The server refuses this invitation",
+            why="it was used already, has expired, or was never given out",
+            fix="Ask whoever runs the study for a new one",
         ) from error
-    return checked_policy(json.loads(study.policy))
 
 
 def _authority(invitation: Invitation) -> bytes:
@@ -103,12 +99,12 @@ def _authority(invitation: Invitation) -> bytes:
     context.set_alpn_protocols(["h2"])
     try:
         with (
-            socket.create_connection((host, int(port)), timeout=_TIMEOUT) as raw,
+            socket.create_connection((host, int(port)), timeout=TIMEOUT_SECONDS) as raw,
             context.wrap_socket(raw, server_hostname=host) as connection,
         ):
             chain = _unverified_chain(connection)
     except (OSError, ValueError) as error:
-        raise _unreachable(invitation) from error
+        raise unreachable(invitation.address) from error
     for der in chain:
         certificate = x509.load_der_x509_certificate(der)
         if certificate.fingerprint(hashes.SHA256()).hex() == invitation.ca_sha256:
@@ -126,34 +122,3 @@ def _unverified_chain(connection: ssl.SSLSocket) -> list[bytes]:
         return list(connection.get_unverified_chain())
     chain = connection._sslobj.get_unverified_chain()  # type: ignore[attr-defined]
     return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain]
-
-
-def _channel(invitation: Invitation, ca_pem: bytes) -> grpc.Channel:
-    return grpc.secure_channel(invitation.address, grpc.ssl_channel_credentials(ca_pem))
-
-
-def _call(method, request, invitation: Invitation):  # type: ignore[no-untyped-def]
-    try:
-        return method(request, timeout=_TIMEOUT)
-    except grpc.RpcError as error:
-        if error.code() is grpc.StatusCode.PERMISSION_DENIED:
-            raise EnrolmentError(
-                "The server refuses this invitation",
-                why="it was used already, has expired, or was never given out",
-                fix="Ask whoever runs the study for a new one",
-            ) from error
-        details = (error.details() or "").lower()
-        if any(word in details for word in ("certificate", "handshake", "verification")):
-            raise CertificateError(
-                f"The certificate of {invitation.address} is not valid",
-                why="it has expired, is for another name, or this computer's clock is wrong",
-                fix="Check the clock; otherwise tell whoever runs the study",
-            ) from error
-        raise _unreachable(invitation) from error
-
-
-def _unreachable(invitation: Invitation) -> AddressError:
-    return AddressError(
-        f"The study's server at {invitation.address} does not answer",
-        fix="Check the network connection and try again later",
-    )

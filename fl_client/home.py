@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fl_client.keys import KeyVault
-from fl_client.sealing import seal, unseal
 from shared_models.canonical import canonical_hash
 from shared_models.errors import EnrolmentError, KeyStoreError
 from shared_models.files import atomic_write, storage_errors
 from shared_models.privacy.policy import Policy
+from shared_models.sealing import seal, unseal
 
 IDENTITY_KEY = "identity"
 
@@ -36,6 +36,8 @@ class Home:
         self.store = root / "store"
         self.outbox = root / "outbox"
         self.erasures = root / "erased"
+        self.receipt = root / "receipt.json"
+        self.withdrawal = root / "withdrawal.json"
         self.status = root / "status.json"
         self.log = root / "client.log"
         self.lock = root / "running.lock"
@@ -60,6 +62,8 @@ class Enrolment(BaseModel):
     consent_text: str
     pseudonym: Annotated[str, Field(pattern="^[0-9a-f]{8}$")]
     fleet_address: str
+    enrolment_address: str = ""
+    """Empty where the device enrolled before the program kept it."""
     ca_pem: str
     server_key: str
     ledger_key: str

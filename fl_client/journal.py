@@ -46,6 +46,12 @@ class Journal:
         """What the unit that the policy protects has spent so far: each stored sequence, or the participant."""
         return max(spent_epsilon(self._ledger.intents, m.unit, self._policy.delta) for m in self._policy.mechanisms)
 
+    @property
+    def last(self) -> Entry | None:
+        """The newest entry of the ledger."""
+        entries = self._ledger.entries
+        return entries[-1] if entries else None
+
     def require_budget(self) -> None:
         """Raises BudgetError where one more participation would pass a lifetime cap."""
         paid, policy = self.participations, self._policy

@@ -47,16 +47,20 @@ class NodeLoop:
                 self._report("waiting for consent to train")
                 self._stop.wait(_CONSENT_POLL_SECONDS)
                 continue
+            connected = False
             try:
                 self._journal.require_budget()
                 with connect(self._enrolment.fleet_address, self._enrolment.ca_pem.encode(), self._key) as connection:
+                    connected = True
                     self._serve(connection)
             except BudgetError as error:
                 log.warning("%s", error)
                 self._report(str(error))
                 return
-            except EnrolmentError:
-                raise
+            except EnrolmentError as error:
+                if not connected:
+                    raise
+                self._wait_for_line(error)  # a server that was put back from a backup takes it under another node id
             except AttuneError as error:
                 log.warning("%s", error)
                 self._wait_for_line(error)

@@ -107,9 +107,27 @@ class Checkpoints:
         numbers = (path.name.removeprefix("round-") for path in self._folder.glob("round-*"))
         return sorted(int(number) for number in numbers if number.isdecimal())
 
+    def with_weights(self) -> list[int]:
+        """Those of them whose weights are still kept, in order."""
+        return [round_ for round_ in self.rounds() if (self._path(round_) / _MODEL).exists()]
+
+    def drop_weights(self, round_: int) -> None:
+        """Removes the weights for good and keeps the record. Raises StorageError where that is not possible.
+
+        The model goes last: for as long as it is there, a call that was cut off is made again.
+        """
+        path = self._path(round_)
+        with storage_errors(path):
+            for name in (_OPTIMISER, _MODEL):
+                (path / name).unlink(missing_ok=True)
+
     def record(self, round_: int) -> Checkpoint:
         """Raises CheckpointError where the checkpoint's record is missing or not what was written."""
         path = self._path(round_)
+        if not path.exists():
+            raise CheckpointError(
+                f"There is no checkpoint of round {round_}", fix="`fl-server models list` shows those that there are"
+            )
         try:
             sealed = json.loads((path / _RECORD).read_bytes())
             intact = canonical_hash(sealed["record"]) == sealed["sha256"]
@@ -121,9 +139,11 @@ class Checkpoints:
         return record
 
     def load(self, round_: int) -> tuple[EmotionModel, Checkpoint]:
-        """Raises CheckpointError where a byte of the model is not what was written."""
+        """Raises CheckpointError where its weights are not there or a byte of them is not what was written."""
         path, record = self._path(round_), self.record(round_)
-        if not (path / _MODEL).exists() or _sha256(path / _MODEL) != record.file_sha256:
+        if not (path / _MODEL).exists():
+            raise _without_weights(path)
+        if _sha256(path / _MODEL) != record.file_sha256:
             raise _damaged(path)
         model, _, _ = load_model(path / _MODEL)
         return model, record
@@ -146,6 +166,14 @@ class Checkpoints:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _without_weights(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"There are no weights in the checkpoint {path}",
+        why="they were removed to save space, and its record was kept",
+        fix="Choose a round that `fl-server models list` shows with weights",
+    )
 
 
 def _damaged(path: Path) -> CheckpointError:

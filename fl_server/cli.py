@@ -7,13 +7,20 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 
+from fl_server.backup.cli import app as backups
 from fl_server.folder import FederationFolder
+from fl_server.models.cli import app as models
 from fl_server.settings import load_settings, parse_entries
 from shared_models import commandline
 from shared_models.commandline import out, print_json
 from shared_models.errors import UsageError
 
 app = commandline.program("Attune's server: a federation that learns from laptops without their pictures.")
+
+app.add_typer(backups)
+app.add_typer(models, name="models")
+devices_app = typer.Typer(help="The devices of a federation.", no_args_is_help=True)
+app.add_typer(devices_app, name="devices")
 
 Directory = Annotated[Path, typer.Argument(help="The federation's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
@@ -78,6 +85,30 @@ def invite(
             out.print(line, soft_wrap=True)
 
 
+@devices_app.command("list", epilog="Example: fl-server devices list study --json")
+def list_devices(directory: Directory, as_json: JsonOption = False) -> None:
+    """Every device that ever enrolled: since when, how often it took part, and whether it has left."""
+    from fl_server.devices import device_facts, device_table
+
+    rows = device_facts(FederationFolder(directory))
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+    else:
+        out.print(device_table(rows) if rows else "Nobody has enrolled yet.")
+
+
+@devices_app.command("remove", epilog="Example: fl-server devices remove study 3c6c8b98")
+def remove_devices(
+    directory: Directory,
+    pseudonyms: Annotated[list[str], typer.Argument(help="Devices, as `devices list` names them.")],
+) -> None:
+    """Let devices take part no more, for good. A running server notices within two seconds."""
+    from fl_server.devices import remove
+
+    gone = remove(FederationFolder(directory), pseudonyms)
+    out.print(f"Removed: {', '.join(gone)}." if gone else "They had left already.")
+
+
 @app.command(epilog="Example: fl-server start study --rounds 10")
 def start(
     directory: Directory,
@@ -106,22 +137,15 @@ def start(
 
 @app.command(epilog="Example: fl-server status study --json")
 def status(directory: Directory, as_json: JsonOption = False) -> None:
-    """Where the federation stands: devices, rounds, score, budget spent."""
-    from fl_server.live import round_table
+    """Where the federation stands: what the server does, devices, rounds, scores, budget spent."""
+    from fl_server.show_status import show_status
     from fl_server.status import read_status
 
     facts = read_status(FederationFolder(directory))
     if as_json:
         print_json(facts.model_dump())
-        return
-    out.print(f"[bold]{escape(facts.title)}[/] ({facts.study}), purpose: {facts.purpose}")
-    out.print(f"Devices enrolled: {facts.devices}; open invitations: {facts.open_invitations}")
-    out.print(
-        f"Rounds with a checkpoint: {facts.round}; the updates used cost a device at most"
-        f" epsilon {facts.epsilon:.4f} of {facts.epsilon_cap:.4f}"
-    )
-    if facts.rounds:
-        out.print(round_table(facts.rounds, facts.title, facts.epsilon_cap))
+    else:
+        show_status(facts, out)
 
 
 @app.command(epilog="Example: fl-server plan study --devices 20 --out plan.html")

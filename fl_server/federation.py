@@ -17,9 +17,11 @@ from fl_server.clock import Clock
 from fl_server.closing import Closing
 from fl_server.enrolment.registry import Device
 from fl_server.folder import FederationFolder
+from fl_server.models.promotion import read_promoted
 from fl_server.open_round import OpenRound
 from fl_server.participations import Participations
 from fl_server.phase import Phase
+from fl_server.retention import next_round, starting_point, tidy
 from fl_server.round_summary import RoundSummary, read_rounds, scores_of
 from fl_server.rounds import Devices, RoundProtocol, Stopped
 from fl_server.settings import Settings
@@ -118,9 +120,10 @@ class Federation:
         """Whether `last_round` has its checkpoint; False where something has to be waited out."""
         try:
             self._closing.finish()
-            while self._last().round < last_round:
+            while next_round(self._ledger.entries) <= last_round:
                 self._round(grid, eligible)
-                if self._last().round < last_round and self._stop.wait(self._settings.rounds.pause_seconds):
+                more = next_round(self._ledger.entries) <= last_round
+                if more and self._stop.wait(self._settings.rounds.pause_seconds):
                     raise Stopped
         except (StorageError, ClockError, RoundError) as error:
             log.warning("paused: %s", error)
@@ -131,14 +134,17 @@ class Federation:
 
     def _round(self, grid: Grid, eligible: Callable[[], Devices]) -> None:
         """One round, or what is left of the one that was open when the server ended."""
-        model, before = self._checkpoints.load(self._last().round)
+        entries = self._ledger.entries
+        model, before = self._checkpoints.load(starting_point(entries, self._checkpoints))
+        round_ = next_round(entries)
         self._clock.check(self._ledger)
-        opened = self._resumed(before) or self._open(grid, eligible, before)
+        opened = self._resumed(before, round_) or self._open(grid, eligible, before, round_)
         began = time.monotonic()
         outcome = self._protocol.collect(grid, model, opened, eligible)
         if len(outcome.intents) >= self._protocol.quorum:
             self._closing.close(model, before, opened, outcome)
             self._machine.enter("checkpointed")
+            self._tidy()
             state: Literal["checkpointed", "failed"] = "checkpointed"
         else:
             self._closing.keep(outcome)
@@ -155,8 +161,14 @@ class Federation:
         )
         opened.discard()  # last: a round that failed is open until its line says so
 
-    def _open(self, grid: Grid, eligible: Callable[[], Devices], before: Checkpoint) -> OpenRound:
-        round_ = before.round + 1
+    def _tidy(self) -> None:
+        promoted, settings = read_promoted(self._folder), self._settings.checkpoints
+        protected = {starting_point(self._ledger.entries, self._checkpoints)}
+        if promoted is not None:
+            protected.add(promoted.round)
+        tidy(self._checkpoints, settings.keep_last, settings.best_by, protected)
+
+    def _open(self, grid: Grid, eligible: Callable[[], Devices], before: Checkpoint, round_: int) -> OpenRound:
         self._machine.enter("waiting", round=round_, asked=0, accepted=0)
         online = self._protocol.wait_for_devices(grid, lambda: self._may_take_part(eligible(), round_), self._notice)
         self._machine.enter("sampling", online=len(online))
@@ -169,12 +181,12 @@ class Federation:
             len(online),
         )
 
-    def _resumed(self, before: Checkpoint) -> OpenRound | None:
+    def _resumed(self, before: Checkpoint, round_: int) -> OpenRound | None:
         """The round that was open, where its updates can still be used; what cannot be used is put away."""
         opened = OpenRound.resume(self._folder.open_round)
         if opened is None:
             return None
-        if not opened.is_of(before.round + 1, before.model_hash, self._policy.hash):
+        if not opened.is_of(round_, before.model_hash, self._policy.hash):
             opened.discard()
             return None
         log.info("round %d goes on with %d accepted updates", opened.round, len(opened.intents))

@@ -30,6 +30,10 @@ class FederationFolder:
         self.phase = root / "state.json"
         self.lock = root / "server.lock"
         self.log = root / "server.log"
+        self.refusals = root / "refusals.json"
+        self.promoted = root / "promoted.json"
+        self.page_address = root / "operator-page.url"
+        self.tensorboard = root / "tensorboard"
 
     def create(self) -> None:
         """Makes the folders, readable by their owner only; raises StorageError where that is not possible."""

@@ -33,7 +33,7 @@ class Phase(BaseModel):
     accepted: NonNegativeInt = 0
     rejected: dict[str, int] = {}
     why: str = ""
-    """One sentence on a state that is not the ordinary one."""
+    """One sentence on a pause, failure or stop. It holds no number of devices: pages show it to whoever looks."""
     pid: int
 
     def write(self, folder: FederationFolder) -> None:
@@ -68,24 +68,27 @@ class Phase(BaseModel):
         """What is going on, in words; `count` writes a number of devices."""
         match self.state:
             case "waiting":
-                said = f"Round {self.round} waits for devices: {count(self.online)} online"
+                return f"Round {self.round} waits for devices: {count(self.online)} online"
             case "sampling":
-                said = f"Round {self.round} draws from {count(self.online)} devices online"
+                return f"Round {self.round} draws from {count(self.online)} devices online"
             case "collecting":
-                said = f"Round {self.round} is collecting: {count(self.accepted)} of {count(self.asked)} updates"
+                said = f"updates from {count(self.accepted)} of {count(self.asked)} devices"
+                return f"Round {self.round} is collecting: {said} are in"
             case "aggregating":
-                said = f"Round {self.round} adds up {count(self.accepted)} updates"
+                return f"Round {self.round} adds up updates from {count(self.accepted)} devices"
             case "evaluating":
-                said = f"Round {self.round} scores its new model"
+                return f"Round {self.round} scores its new model"
             case "checkpointed":
-                said = f"Round {self.round} has its checkpoint"
+                return f"Round {self.round} has its checkpoint"
             case "paused":
-                said = f"Round {self.round} is paused"
+                return self._because(f"Round {self.round} is paused")
             case "failed":
-                said = f"Round {self.round} failed"
+                return self._because(f"Round {self.round} failed")
             case "stopped":
-                said = f"Stopped in round {self.round}"
-        return f"{said}. {self.why.rstrip('.')}" if self.why else said
+                return self._because(f"Stopped in round {self.round}")
+
+    def _because(self, said: str) -> str:
+        return f"{said}: {self.why.rstrip('.')}" if self.why else said
 
 
 def duration(seconds: float) -> str:

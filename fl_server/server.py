@@ -2,14 +2,16 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fl_server.app import server_app
 from fl_server.certificates import check_certificate, load_signing_key
+from fl_server.enrolment.departures import DepartureWatch
+from fl_server.enrolment.listener import renewing_credentials, start_enrolment
 from fl_server.enrolment.registry import Device, Registry
-from fl_server.enrolment.service import EnrolmentService, start_enrolment
+from fl_server.enrolment.service import EnrolmentService
 from fl_server.federation import Federation
 from fl_server.folder import FederationFolder
 from fl_server.legal.gate import check_gate
@@ -23,6 +25,7 @@ from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.data.sources import parse_spec
 from shared_models.data.splits import load_benchmark
 from shared_models.enrolment import enrolment_pb2 as messages
+from shared_models.enrolment.proofs import terms_form
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.starter import initial_model
@@ -54,6 +57,7 @@ class Server:
         self._key = load_signing_key(folder)
         self._registry = Registry(folder.enrolment)
         self._nodes: dict[int, Device] = {}
+        self._nodes_lock = threading.Lock()  # devices come and go in other threads than this one
         self._stop = threading.Event()
         scheme = scheme_by_name(settings.model.scheme)
         benchmark = Benchmark(load_benchmark(parse_spec(settings.benchmark.data), scheme), settings.model.trainable)
@@ -81,13 +85,16 @@ class Server:
         server = self._settings.server
         transport = Transport(self._folder, server.bind, server.fleet_port, server.max_body_mib * _MIB)
         try:
-            self._admit(transport, self._registry.devices())  # before a device can ask and be told it is unknown
+            self._admit(transport, self._registry.active())  # before a device can ask and be told it is unknown
             transport.start()
             enrolment = self._open_enrolment(transport)
             try:
-                with transport.session() as session:
+                with (
+                    DepartureWatch(self._registry, lambda devices: self._revoke(transport, devices)),
+                    transport.session() as session,
+                ):
                     log.info("taking devices on port %d", server.fleet_port)
-                    server_app(self._federation, lambda: dict(self._nodes), last_round)(session.grid, session.context)
+                    server_app(self._federation, self._eligible, last_round)(session.grid, session.context)
             finally:
                 enrolment.stop(_GRACE_SECONDS).wait()
         finally:
@@ -96,25 +103,34 @@ class Server:
     def stop(self) -> None:
         self._stop.set()
 
-    def _admit(self, transport: Transport, devices: list[Device]) -> None:
+    def _admit(self, transport: Transport, devices: Iterable[Device]) -> None:
         by_key = {device.node_key: device for device in devices}
-        self._nodes |= {node: by_key[key] for node, key in transport.admit(by_key).items()}
+        admitted = {node: by_key[key] for node, key in transport.admit(by_key).items()}
+        with self._nodes_lock:
+            self._nodes |= admitted
+
+    def _revoke(self, transport: Transport, devices: Iterable[Device]) -> None:
+        """No later round asks these devices; what they were asked is waited for until its deadline at most."""
+        keys = {device.node_key for device in devices}
+        transport.revoke(keys)
+        with self._nodes_lock:
+            self._nodes = {node: device for node, device in self._nodes.items() if device.node_key not in keys}
+
+    def _eligible(self) -> dict[int, Device]:
+        with self._nodes_lock:
+            return dict(self._nodes)
 
     def _open_enrolment(self, transport: Transport):  # type: ignore[no-untyped-def]
         server = self._settings.server
         service = EnrolmentService(
             self._registry,
             describe(self._settings, self._policy, self._key),
+            self._key,
             f"{server.host}:{server.fleet_port}",
-            lambda device: self._admit(transport, [device]),
+            admit=lambda devices: self._admit(transport, devices),
+            revoke=lambda devices: self._revoke(transport, devices),
         )
-        return start_enrolment(
-            service,
-            server.bind,
-            server.enrolment_port,
-            self._folder.certificate_key.read_bytes(),
-            self._folder.certificate.read_bytes(),
-        )
+        return start_enrolment(service, server, renewing_credentials(self._folder))
 
     def _initial(self) -> tuple[EmotionModel, WeightsHeader]:
         chosen = self._settings.model
@@ -122,18 +138,18 @@ class Server:
         return model, header
 
 
-def describe(settings: Settings, policy: Policy, key: Ed25519PrivateKey) -> messages.StudyDescription:
-    """The study's terms, with the policy signed by the server's key."""
-    text = canonical(policy.model_dump(mode="json"))
+def describe(settings: Settings, policy: Policy, key: Ed25519PrivateKey) -> messages.Terms:
+    """The study's terms, signed by the server's key."""
     study = settings.study
-    return messages.StudyDescription(
+    terms = messages.Terms(
         study=study.id,
         title=study.title,
         controller=study.controller,
         contact=study.contact,
         purpose=study.purpose,
         consent_text=study.consent_text,
-        policy=text.decode(),
-        policy_signature=key.sign(text),
+        policy=canonical(policy.model_dump(mode="json")).decode(),
         server_key=key.public_key().public_bytes_raw(),
     )
+    terms.signature = key.sign(terms_form(terms))
+    return terms

@@ -38,6 +38,10 @@ class ServerSettings(_Section):
     fleet_port: Port
     enrolment_port: Port
     max_body_mib: Count = 16
+    grpc_health: bool = False
+    """Whether the enrolment port answers gRPC health checks, which need no invitation."""
+    grpc_reflection: bool = False
+    """Whether it describes its protocol to whoever asks."""
 
 
 class ModelSettings(_Section):
@@ -110,10 +114,23 @@ class AggregationSettings(_Section):
     tau: Positive = 1e-3
 
 
+class CheckpointSettings(_Section):
+    """Whose weights are kept. Records of rounds are kept for good."""
+
+    keep_last: Count = 10
+    best_by: Literal["accuracy", "uar", "macro_f1"] = "macro_f1"
+
+
 class BenchmarkSettings(_Section):
     """What every global model is scored on: `synthetic`, `manifest:FILE` or `ferplus:DIR`."""
 
     data: str = "synthetic"
+
+
+class WatchSettings(_Section):
+    """What the server writes for whoever watches it, beside its log and its page."""
+
+    tensorboard: bool = False
 
 
 class Settings(_Section):
@@ -123,7 +140,9 @@ class Settings(_Section):
     policy: PolicySettings = PolicySettings()
     rounds: RoundSettings = RoundSettings()
     aggregation: AggregationSettings = AggregationSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
     benchmark: BenchmarkSettings = BenchmarkSettings()
+    watch: WatchSettings = WatchSettings()
 
     def privacy_policy(self) -> Policy:
         """The policy in force: these settings with the noise that their cap asks for."""

@@ -145,6 +145,10 @@ class Transport:
         """Lets the holders of these PEM public keys in and returns their node ids. Keys admitted before keep theirs."""
         return {self._node_id(_flower_key(pem)): pem for pem in node_keys}
 
+    def revoke(self, node_keys: Iterable[bytes]) -> None:
+        """The holders of these PEM public keys are let in no more, from their next request on."""
+        self._admitted -= {base64.b64encode(_flower_key(pem)) for pem in node_keys}
+
     @contextlib.contextmanager
     def session(self) -> Iterator[Session]:
         """Submits a run without code, claims its ServerApp task and yields a Session for as long as it lasts."""

@@ -124,7 +124,7 @@ def bench_aggregation_(
     parameters: Annotated[int, typer.Option(min=1, help="Numbers in one update.")] = 5_000_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure what it costs to add up a round's updates, beside Flower's FedAvg: seconds and peak memory."""
+    """Measure what it costs to add up a round's updates, beside Flower's FedAvg: CPU time and peak memory."""
     from simulations.bench.aggregation import bench_aggregation
 
     with commandline.progress_by_stage() as follow:
@@ -136,7 +136,7 @@ def bench_aggregation_(
         {"name": "Attune", "seconds": measured["seconds"], "peak_mib": measured["peak_mib"]},
         {"name": "FedAvg", "seconds": measured["fedavg_seconds"], "peak_mib": measured["fedavg_peak_mib"]},
     ]
-    _print_rows(rows, as_json, f"{clients} updates of {parameters} numbers; wall seconds, peak memory in MiB")
+    _print_rows(rows, as_json, f"{clients} updates of {parameters} numbers; CPU seconds, peak memory in MiB")
 
 
 @attack_app.command("audit", epilog="Example: fl-sim attack audit --epsilon 1 --canaries 1000")

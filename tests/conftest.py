@@ -27,12 +27,19 @@ from fl_client.home import Enrolment, Home, Identity
 from fl_client.journal import Journal
 from fl_client.participant import Participant
 from fl_client.settings import Limits
-from fl_server.certificates import create_identity
-from fl_server.enrolment.registry import Device
+from fl_server.certificates import ca_fingerprint, create_identity, load_signing_key
+from fl_server.enrolment.limiter import RefusalLimit
+from fl_server.enrolment.listener import renewing_credentials, start_enrolment
+from fl_server.enrolment.registry import Device, Registry
+from fl_server.enrolment.service import EnrolmentService
 from fl_server.folder import FederationFolder
+from fl_server.server import describe
+from fl_server.settings import load_settings
 from fl_server.setup import create_federation
 from fl_server.transport import Transport
 from shared_models import commandline
+from shared_models.enrolment import enrolment_pb2 as messages
+from shared_models.enrolment.invitation import Invitation
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import weights_hash
@@ -181,7 +188,7 @@ def _flat(commands: dict[str, Any], group: str = "") -> Iterator[tuple[str, Any]
 
 def _names(command: Any) -> list[str]:
     """Arguments in capitals, then options by their long name."""
-    arguments = [p.name.upper() for p in command.params if p.param_type_name == "argument"]
+    arguments = [p.name.rstrip("_").upper() for p in command.params if p.param_type_name == "argument"]
     return arguments + [p.opts[-1] for p in command.params if p.param_type_name == "option"]
 
 
@@ -241,6 +248,7 @@ def enrolment_facts(policy: Policy, ca_pem: str) -> dict[str, Any]:
         "consent_text": "This is what you agree to.",
         "pseudonym": "0a1b2c3d",
         "fleet_address": "127.0.0.1:1",
+        "enrolment_address": "127.0.0.1:1",
         "ca_pem": ca_pem,
         "server_key": SERVER_KEY.public_key().public_bytes_raw().hex(),
         "ledger_key": "",
@@ -383,3 +391,63 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 def start_fleet() -> Callable[[FederationFolder], contextlib.AbstractContextManager[Fleet]]:
     """`with start_fleet(folder) as fleet:` one of its own for a test that stops it."""
     return _running_fleet
+
+
+@dataclass
+class EnrolmentPort:
+    """The real enrolment service of a new federation. `admitted` and `revoked` are what its transport was told."""
+
+    folder: FederationFolder
+    registry: Registry
+    terms: messages.Terms
+    admitted: list[Device] = field(default_factory=list)
+    revoked: list[Device] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{load_settings(self.folder.settings).server.enrolment_port}"
+
+    @property
+    def service(self) -> EnrolmentService:
+        """A limit of its own each time, far beyond what a test is refused."""
+        return EnrolmentService(
+            self.registry,
+            self.terms,
+            load_signing_key(self.folder),
+            "127.0.0.1:1",
+            self.admitted.extend,
+            self.revoked.extend,
+            RefusalLimit(most=10_000),
+        )
+
+    @contextlib.contextmanager
+    def listening(
+        self, service: EnrolmentService | None = None, folder: FederationFolder | None = None, **settings: Any
+    ) -> Iterator[None]:
+        """folder: whose certificate is shown, where not the federation's own; settings: entries of `[server]`"""
+        server = start_enrolment(
+            service or self.service,
+            load_settings(self.folder.settings).server.model_copy(update=settings),
+            renewing_credentials(folder or self.folder),
+        )
+        try:
+            yield
+        finally:
+            server.stop(None).wait()
+
+    def invite(self, **changed: Any) -> Invitation:
+        secret, expires = self.registry.invite(3600)
+        facts = {
+            "address": self.address,
+            "ca_sha256": ca_fingerprint(self.folder),
+            "secret": secret.hex(),
+            "expires": expires,
+        }
+        return Invitation.model_validate(facts | changed)
+
+
+@pytest.fixture
+def port(folder: FederationFolder) -> EnrolmentPort:
+    settings = load_settings(folder.settings)
+    terms = describe(settings, settings.privacy_policy(), load_signing_key(folder))
+    return EnrolmentPort(folder, Registry(folder.enrolment), terms)

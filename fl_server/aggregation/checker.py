@@ -41,8 +41,8 @@ class Checker:
     def check(self, record: RecordDict, expected: Expected) -> Update:
         """The update in `record`, whatever a device put there.
 
-        Raises WireError, and nothing else, with the reason schema, version, shape, not_finite, nonce, signature,
-        intent or norm: the first that applies, in this order.
+        Raises WireError, and nothing else, with the first reason that applies: schema, version, shape, not_finite,
+        nonce, signature, intent or norm.
         """
         update = decode_update(record, self._shapes)
         if update.nonce != expected.nonce:
@@ -76,4 +76,5 @@ class Checker:
 
 
 def _norm(delta: Mapping[str, Tensor]) -> float:
-    return float(torch.linalg.vector_norm(torch.cat([change.flatten().double() for change in delta.values()])))
+    flat = torch.cat([change.flatten() for change in delta.values()])
+    return float(torch.linalg.vector_norm(flat, dtype=torch.float64))  # a square may overflow float32

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,17 +13,21 @@ class StreamingMean:
     """The mean of updates, each counting the same: how many sequences a device holds is private."""
 
     def __init__(self, shapes: Shapes) -> None:
-        self._total = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()}
+        self._total = {name: np.zeros(shape) for name, shape in shapes.items()}
         self.count = 0
 
     def add(self, delta: Mapping[str, Tensor]) -> None:
+        """NumPy adds float32 to float64 in place; torch would copy the whole update to float64 first."""
         for name, total in self._total.items():
-            total.add_(delta[name])
+            np.add(total, delta[name].numpy(), out=total)
         self.count += 1
 
     def result(self) -> dict[str, Tensor]:
         """float32, of the shapes given; zero where nothing was added."""
-        return {name: (total / max(self.count, 1)).float() for name, total in self._total.items()}
+        return {name: torch.from_numpy(self._mean(total)) for name, total in self._total.items()}
+
+    def _mean(self, total: np.ndarray) -> np.ndarray:
+        return np.divide(total, max(self.count, 1), out=np.empty(total.shape, np.float32), casting="same_kind")
 
 
 class Mean:

@@ -1,24 +1,40 @@
-"""Invitations given out and devices enrolled, in one SQLite file. Only hashes of invitation secrets are kept."""
+"""Invitations given out, devices enrolled and those that left, in one SQLite file.
+
+Of invitation secrets only hashes are kept. A device is never deleted: its keys cannot enrol again.
+"""
 
 import hashlib
 import secrets
 import sqlite3
 import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
+from fl_server.enrolment.tables import bring_up_to_date, reading, writing
 from shared_models.enrolment.invitation import SECRET_BYTES
+from shared_models.privacy.receipts import EMPTY_LEDGER, LedgerHead
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS invitations (
-    secret_sha256 BLOB PRIMARY KEY, expires INTEGER NOT NULL, used_by TEXT
-);
-CREATE TABLE IF NOT EXISTS devices (
-    pseudonym TEXT PRIMARY KEY, node_key BLOB UNIQUE NOT NULL, ledger_key BLOB UNIQUE NOT NULL,
-    enrolled INTEGER NOT NULL
-);
-"""
 _PSEUDONYM_BYTES = 4
+
+Departure = Literal["withdrawn", "removed"]
+
+
+class Refusal(StrEnum):
+    """Why somebody was refused: counted for the operator, never told to whoever asked."""
+
+    MALFORMED = "malformed"
+    WRONG_PROOF = "wrong_proof"
+    GUESSED = "guessed"
+    USED = "used"
+    EXPIRED = "expired"
+    KEY_TAKEN = "key_taken"
+    UNKNOWN_DEVICE = "unknown_device"
+    DEVICE_LEFT = "device_left"
+    OLD_LEDGER = "old_ledger"
 
 
 @dataclass(frozen=True)
@@ -30,84 +46,182 @@ class Device:
     ledger_key: bytes
 
 
+@dataclass(frozen=True)
+class Member:
+    """What is known of a device: when it enrolled and left, in Unix seconds, and the furthest head of its ledger."""
+
+    device: Device
+    enrolled: int
+    left: int | None
+    how: Departure | None
+    head: LedgerHead
+
+
 class Registry:
-    """Opened by the server and by `fl-server invite`, side by side; safe to use from several threads."""
+    """Opened by the server and by `fl-server` commands, side by side; safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
+        """Raises StorageError where a newer version wrote the file."""
         self._path = path
-        with self._open() as database:
-            database.executescript(_SCHEMA)
-        path.chmod(0o600)
+        bring_up_to_date(path)
 
     def invite(self, valid_seconds: int) -> tuple[bytes, int]:
         """A fresh secret and the Unix time at which it expires."""
         secret, expires = secrets.token_bytes(SECRET_BYTES), int(time.time()) + valid_seconds
-        with self._open() as database:
+        with writing(self._path) as database:
             database.execute("INSERT INTO invitations VALUES (?, ?, NULL)", (_hashed(secret), expires))
         return secret, expires
 
-    def is_valid(self, secret: bytes) -> bool:
-        """Whether `secret` belongs to an invitation that is unused and not expired.
+    def accepts(self, secret: bytes) -> bool:
+        """Whether `secret` belongs to an invitation that is unused and not expired; counted where it does not.
 
         A secret has 256 bits and is looked up by its hash, so the time this takes tells nothing of other secrets.
         """
-        with self._open() as database:
-            row = database.execute(
-                "SELECT 1 FROM invitations WHERE secret_sha256 = ? AND used_by IS NULL AND expires >= ?",
-                (_hashed(secret), int(time.time())),
-            ).fetchone()
-        return row is not None
+        with writing(self._path) as database:
+            refusal = _judged(_invitation(database, secret))
+            if refusal is not None:
+                _count(database, refusal)
+        return refusal is None
 
-    def enrol(self, secret: bytes, node_key: bytes, ledger_key: bytes) -> Device | None:
-        """Uses the invitation up and binds the keys to a new pseudonym; None where it is invalid or a key is taken."""
-        device = Device(secrets.token_hex(_PSEUDONYM_BYTES), node_key, ledger_key)
-        with self._open() as database:
-            used = database.execute(
-                "UPDATE invitations SET used_by = ? WHERE secret_sha256 = ? AND used_by IS NULL AND expires >= ?",
-                (device.pseudonym, _hashed(secret), int(time.time())),
+    def enrol(
+        self,
+        secret: bytes,
+        node_key: bytes,
+        ledger_key: bytes,
+        head: LedgerHead = EMPTY_LEDGER,
+        flaw: Refusal | None = None,
+    ) -> Device | None:
+        """Uses the invitation up and binds the keys to a new pseudonym; None, counted, where that cannot be.
+
+        flaw: what is wrong with the request already; then too everything is looked up, so that all refusals take
+        the same work.
+        """
+        with writing(self._path) as database:
+            invalid = _judged(_invitation(database, secret))
+            taken = _exists(database, "node_key = ? OR ledger_key = ?", node_key, ledger_key)
+            refusal = flaw or invalid or (Refusal.KEY_TAKEN if taken else None)
+            if refusal is not None:
+                _count(database, refusal)
+                return None
+            device = Device(_new_pseudonym(database), node_key, ledger_key)
+            database.execute(
+                "UPDATE invitations SET used_by = ? WHERE secret_sha256 = ?", (device.pseudonym, _hashed(secret))
             )
-            if used.rowcount != 1:
-                return None
-            try:
-                database.execute(
-                    "INSERT INTO devices VALUES (?, ?, ?, ?)",
-                    (device.pseudonym, node_key, ledger_key, int(time.time())),
-                )
-            except sqlite3.IntegrityError:
-                database.rollback()
-                return None
+            database.execute(
+                "INSERT INTO devices (pseudonym, node_key, ledger_key, enrolled, ledger_entries, ledger_head)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (device.pseudonym, node_key, ledger_key, int(time.time()), *head),
+            )
         return device
 
+    def members(self) -> list[Member]:
+        """Everybody who ever enrolled, in order."""
+        with reading(self._path) as database:
+            return [_member(row) for row in database.execute(f"{_MEMBERS} ORDER BY enrolled, rowid")]
+
+    def member(self, pseudonym: str) -> Member | None:
+        with reading(self._path) as database:
+            row = database.execute(f"{_MEMBERS} WHERE pseudonym = ?", (pseudonym,)).fetchone()
+        return None if row is None else _member(row)
+
     def devices(self) -> list[Device]:
-        with self._open() as database:
-            rows = database.execute("SELECT pseudonym, node_key, ledger_key FROM devices ORDER BY enrolled, rowid")
-            return [Device(*row) for row in rows]
+        """Every device that ever enrolled, in order."""
+        return [member.device for member in self.members()]
+
+    def active(self) -> list[Device]:
+        """The devices that have not left."""
+        return [member.device for member in self.members() if member.left is None]
+
+    def advance(self, pseudonym: str, head: LedgerHead) -> bool:
+        """Keeps `head` as the furthest of the device's ledger; False, counted, where a further one was seen."""
+        with writing(self._path) as database:
+            seen = LedgerHead(
+                *database.execute(
+                    "SELECT ledger_entries, ledger_head FROM devices WHERE pseudonym = ?", (pseudonym,)
+                ).fetchone()
+            )
+            if head.entries < seen.entries or (head.entries == seen.entries and head != seen):
+                _count(database, Refusal.OLD_LEDGER)
+                return False
+            database.execute(
+                "UPDATE devices SET ledger_entries = ?, ledger_head = ? WHERE pseudonym = ?", (*head, pseudonym)
+            )
+        return True
+
+    def leave(self, pseudonyms: Iterable[str], how: Departure) -> None:
+        """These devices take part no more. Who has left already stays as it left."""
+        now = int(time.time())
+        with writing(self._path) as database:
+            database.executemany(
+                "UPDATE devices SET left_at = ?, left_how = ? WHERE pseudonym = ? AND left_at IS NULL",
+                [(now, how, pseudonym) for pseudonym in pseudonyms],
+            )
 
     def open_invitations(self) -> int:
         """How many invitations are unused and not expired."""
-        with self._open() as database:
+        with reading(self._path) as database:
             row = database.execute(
                 "SELECT count(*) FROM invitations WHERE used_by IS NULL AND expires >= ?", (int(time.time()),)
             ).fetchone()
         return int(row[0])
 
-    def _open(self) -> "_Connection":
-        return _Connection(self._path)
+    def count(self, refusal: Refusal) -> None:
+        with writing(self._path) as database:
+            _count(database, refusal)
+
+    def refusals(self) -> dict[str, int]:
+        """How often somebody was refused, by reason."""
+        with reading(self._path) as database:
+            return dict(database.execute("SELECT kind, count FROM refusals ORDER BY kind"))
+
+    @contextmanager
+    def watched(self) -> Iterator[Callable[[], int]]:
+        """A number that changes whenever anybody else, in this process or another, has written to the file."""
+        with reading(self._path) as database:
+            yield lambda: int(database.execute("PRAGMA data_version").fetchone()[0])
 
 
-class _Connection:
-    """A connection for one transaction: committed and closed at the end of the `with` block."""
+_MEMBERS = (
+    "SELECT pseudonym, node_key, ledger_key, enrolled, left_at, left_how, ledger_entries, ledger_head FROM devices"
+)
 
-    def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(path, timeout=30)
 
-    def __enter__(self) -> sqlite3.Connection:
-        return self._database
+def _member(row: tuple) -> Member:
+    pseudonym, node_key, ledger_key, enrolled, left, how, entries, head = row
+    return Member(Device(pseudonym, node_key, ledger_key), enrolled, left, how, LedgerHead(entries, head))
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._database.commit()
-        self._database.close()
+
+def _invitation(database: sqlite3.Connection, secret: bytes) -> tuple[int, str | None] | None:
+    found: tuple[int, str | None] | None = database.execute(
+        "SELECT expires, used_by FROM invitations WHERE secret_sha256 = ?", (_hashed(secret),)
+    ).fetchone()
+    return found
+
+
+def _judged(invitation: tuple[int, str | None] | None) -> Refusal | None:
+    if invitation is None:
+        return Refusal.GUESSED
+    expires, used_by = invitation
+    if used_by is not None:
+        return Refusal.USED
+    return Refusal.EXPIRED if expires < int(time.time()) else None
+
+
+def _new_pseudonym(database: sqlite3.Connection) -> str:
+    while True:
+        pseudonym = secrets.token_hex(_PSEUDONYM_BYTES)
+        if not _exists(database, "pseudonym = ?", pseudonym):
+            return pseudonym
+
+
+def _exists(database: sqlite3.Connection, condition: str, *values: str | bytes) -> bool:
+    return bool(database.execute(f"SELECT count(*) FROM devices WHERE {condition}", values).fetchone()[0])
+
+
+def _count(database: sqlite3.Connection, refusal: Refusal) -> None:
+    database.execute(
+        "INSERT INTO refusals VALUES (?, 1) ON CONFLICT (kind) DO UPDATE SET count = count + 1", (refusal.value,)
+    )
 
 
 def _hashed(secret: bytes) -> bytes:

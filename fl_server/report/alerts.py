@@ -31,8 +31,11 @@ def _of_the_people(record: Record) -> Iterable[str]:
         yield "No round has been completed: nothing has been spent and nothing is shown to work."
     elif len(record.evidence.participations) == 1:
         yield "Only one device took part: every new model shows that device's update as it was sent."
-    if record.withdrawn:
-        yield "A participant withdrew: nothing more is sent from there, and what was spent stays spent."
+    if record.still_let_in:
+        yield (
+            "A participant's ledger says that they withdrew, and the server has not heard it: take the device out with"
+            " `fl-server devices remove`."
+        )
 
 
 def _of_the_law(answers: Answers) -> Iterable[str]:

@@ -1,14 +1,14 @@
 """What the federation's folder records of its rounds, and whether that record holds."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fl_server.certificates import load_signing_key
 from fl_server.checkpoint import Checkpoint
-from fl_server.enrolment.registry import Device, Registry
+from fl_server.enrolment.registry import Departure, Device, Registry
 from fl_server.folder import FederationFolder
 from fl_server.verify.checks import Checked, run_checks
 from fl_server.verify.evidence import Evidence
@@ -25,10 +25,11 @@ _REACHES = "the ledger reaches the last checkpoint"
 
 @dataclass(frozen=True)
 class Record:
-    """The evidence, empty where it cannot be read, and what was checked about it."""
+    """The evidence, empty where it cannot be read, what was checked about it, and how devices left the register."""
 
     evidence: Evidence
     checks: Sequence[Checked]
+    left: Mapping[str, Departure] = field(default_factory=dict)
     read_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
     @property
@@ -36,23 +37,34 @@ class Record:
         return next((check for check in self.checks if not check.passed), None)
 
     @property
-    def withdrawn(self) -> int:
-        """Devices that said so in a ledger that was handed over."""
-        return self._devices_with(Withdrawn)
+    def withdrawn(self) -> set[str]:
+        """Devices that told the server, or said so in a ledger that was handed over."""
+        return self._devices_with(Withdrawn) | {device for device, how in self.left.items() if how == "withdrawn"}
+
+    @property
+    def removed(self) -> int:
+        """Devices that the operator took out."""
+        return sum(how == "removed" for how in self.left.values())
+
+    @property
+    def still_let_in(self) -> set[str]:
+        """Devices whose ledger says that they withdrew, and which the server would still ask."""
+        return self.withdrawn - self.left.keys()
 
     @property
     def erased(self) -> int:
-        return self._devices_with(Erased)
+        return len(self._devices_with(Erased))
 
-    def _devices_with(self, kind: type) -> int:
-        ledgers = self.evidence.device_ledgers.values()
-        return sum(any(isinstance(entry.body, kind) for entry in ledger) for ledger in ledgers)
+    def _devices_with(self, kind: type) -> set[str]:
+        ledgers = self.evidence.device_ledgers.items()
+        return {device for device, ledger in ledgers if any(isinstance(entry.body, kind) for entry in ledger)}
 
 
 def read_record(folder: FederationFolder, study: str, policy: Policy, last: Checkpoint) -> Record:
     """The record up to now. Raises SettingsError where the signing key is missing."""
-    key, devices = load_signing_key(folder), Registry(folder.enrolment).devices()
-    keys = {device.pseudonym: _key(device) for device in devices}
+    key, members = load_signing_key(folder), Registry(folder.enrolment).members()
+    keys = {member.device.pseudonym: _key(member.device) for member in members}
+    left = {member.device.pseudonym: member.how for member in members if member.how is not None}
     evidence = Evidence(study, policy, key.public_key(), keys, [], [])
     try:
         evidence = replace(
@@ -64,12 +76,12 @@ def read_record(folder: FederationFolder, study: str, policy: Policy, last: Chec
             },
         )
     except LedgerError as error:
-        return Record(evidence, [Checked(_READ, False, str(error))])
+        return Record(evidence, [Checked(_READ, False, str(error))], left)
     receipts = {
         device: sign_receipt(key, study, device, evidence.last_used(device)) for device in evidence.participations
     }
     evidence = replace(evidence, receipts=receipts)
-    return Record(evidence, [_reaches(evidence, last), *run_checks(evidence)])
+    return Record(evidence, [_reaches(evidence, last), *run_checks(evidence)], left)
 
 
 def _reaches(evidence: Evidence, last: Checkpoint) -> Checked:

@@ -76,7 +76,9 @@ DATA: dict[str, Any] = {
     "leaves_device": [
         "The noised change of the trainable part, once a round.",
         "A signed ledger entry that repeats the policy's figures.",
+        "How many entries its ledger has and the hash of the last, signed, after each update that left.",
         "One word, such as 'budget' or 'consent', where the device does not take part.",
+        "That it has left, signed.",
     ],
     "stays_on_device": [
         "Every picture, every label and how many there are.",
@@ -95,7 +97,8 @@ CONSENT: dict[str, Any] = {
     "scopes": ["capture", "store", "train", "audit"],
     "how_to_leave": [
         "`fl-client pause`: no further picture is looked at and nothing more is sent, until you resume.",
-        "`fl-client withdraw`: it ends for good, and everything stored on the device is destroyed.",
+        "`fl-client withdraw`: it ends for good: what is stored on the device is destroyed, and the server asks it for"
+        " nothing more.",
         "What was sent before cannot be called back, and spent budget is never refunded.",
     ],
 }

@@ -34,31 +34,57 @@ class EnrolmentStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.Describe = channel.unary_unary(
-                '/attune.enrolment.v1.Enrolment/Describe',
-                request_serializer=shared__models_dot_enrolment_dot_enrolment__pb2.DescribeRequest.SerializeToString,
-                response_deserializer=shared__models_dot_enrolment_dot_enrolment__pb2.StudyDescription.FromString,
+        self.Policy = channel.unary_unary(
+                '/attune.enrolment.v2.Enrolment/Policy',
+                request_serializer=shared__models_dot_enrolment_dot_enrolment__pb2.PolicyRequest.SerializeToString,
+                response_deserializer=shared__models_dot_enrolment_dot_enrolment__pb2.Terms.FromString,
                 _registered_method=True)
         self.Enrol = channel.unary_unary(
-                '/attune.enrolment.v1.Enrolment/Enrol',
+                '/attune.enrolment.v2.Enrolment/Enrol',
                 request_serializer=shared__models_dot_enrolment_dot_enrolment__pb2.EnrolRequest.SerializeToString,
                 response_deserializer=shared__models_dot_enrolment_dot_enrolment__pb2.EnrolReply.FromString,
+                _registered_method=True)
+        self.Receipt = channel.unary_unary(
+                '/attune.enrolment.v2.Enrolment/Receipt',
+                request_serializer=shared__models_dot_enrolment_dot_enrolment__pb2.ReceiptRequest.SerializeToString,
+                response_deserializer=shared__models_dot_enrolment_dot_enrolment__pb2.ReceiptReply.FromString,
+                _registered_method=True)
+        self.Withdraw = channel.unary_unary(
+                '/attune.enrolment.v2.Enrolment/Withdraw',
+                request_serializer=shared__models_dot_enrolment_dot_enrolment__pb2.WithdrawRequest.SerializeToString,
+                response_deserializer=shared__models_dot_enrolment_dot_enrolment__pb2.WithdrawReply.FromString,
                 _registered_method=True)
 
 
 class EnrolmentServicer:
     """Missing associated documentation comment in .proto file."""
 
-    def Describe(self, request, context):
-        """What a student is asked to agree to. Needs a valid invitation, does not use it up.
+    def Policy(self, request, context):
+        """The terms in force, for whoever holds an invitation, which this does not use up, or is enrolled. A device whose
+        clock is more than five minutes off gets FAILED_PRECONDITION and the detail "clock".
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Enrol(self, request, context):
-        """Uses the invitation up and binds one device's two keys. Refused alike, with PERMISSION_DENIED, whether the
-        invitation is unknown, used or expired.
+        """Uses the invitation up and binds one device's two keys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Receipt(self, request, context):
+        """Countersigns how far a device's ledger has come. A ledger that is shorter than one seen before, or has another
+        entry at its end, is an old copy: FAILED_PRECONDITION and the detail "old ledger".
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Withdraw(self, request, context):
+        """The device's owner has left the study: its keys are not let in any more. Can be said again. A later version of
+        the server goes on answering this form: nobody has to upgrade a program to leave.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -67,21 +93,31 @@ class EnrolmentServicer:
 
 def add_EnrolmentServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'Describe': grpc.unary_unary_rpc_method_handler(
-                    servicer.Describe,
-                    request_deserializer=shared__models_dot_enrolment_dot_enrolment__pb2.DescribeRequest.FromString,
-                    response_serializer=shared__models_dot_enrolment_dot_enrolment__pb2.StudyDescription.SerializeToString,
+            'Policy': grpc.unary_unary_rpc_method_handler(
+                    servicer.Policy,
+                    request_deserializer=shared__models_dot_enrolment_dot_enrolment__pb2.PolicyRequest.FromString,
+                    response_serializer=shared__models_dot_enrolment_dot_enrolment__pb2.Terms.SerializeToString,
             ),
             'Enrol': grpc.unary_unary_rpc_method_handler(
                     servicer.Enrol,
                     request_deserializer=shared__models_dot_enrolment_dot_enrolment__pb2.EnrolRequest.FromString,
                     response_serializer=shared__models_dot_enrolment_dot_enrolment__pb2.EnrolReply.SerializeToString,
             ),
+            'Receipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.Receipt,
+                    request_deserializer=shared__models_dot_enrolment_dot_enrolment__pb2.ReceiptRequest.FromString,
+                    response_serializer=shared__models_dot_enrolment_dot_enrolment__pb2.ReceiptReply.SerializeToString,
+            ),
+            'Withdraw': grpc.unary_unary_rpc_method_handler(
+                    servicer.Withdraw,
+                    request_deserializer=shared__models_dot_enrolment_dot_enrolment__pb2.WithdrawRequest.FromString,
+                    response_serializer=shared__models_dot_enrolment_dot_enrolment__pb2.WithdrawReply.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
-            'attune.enrolment.v1.Enrolment', rpc_method_handlers)
+            'attune.enrolment.v2.Enrolment', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
-    server.add_registered_method_handlers('attune.enrolment.v1.Enrolment', rpc_method_handlers)
+    server.add_registered_method_handlers('attune.enrolment.v2.Enrolment', rpc_method_handlers)
 
 
  # This class is part of an EXPERIMENTAL API.
@@ -89,7 +125,7 @@ class Enrolment:
     """Missing associated documentation comment in .proto file."""
 
     @staticmethod
-    def Describe(request,
+    def Policy(request,
             target,
             options=(),
             channel_credentials=None,
@@ -102,9 +138,9 @@ class Enrolment:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/attune.enrolment.v1.Enrolment/Describe',
-            shared__models_dot_enrolment_dot_enrolment__pb2.DescribeRequest.SerializeToString,
-            shared__models_dot_enrolment_dot_enrolment__pb2.StudyDescription.FromString,
+            '/attune.enrolment.v2.Enrolment/Policy',
+            shared__models_dot_enrolment_dot_enrolment__pb2.PolicyRequest.SerializeToString,
+            shared__models_dot_enrolment_dot_enrolment__pb2.Terms.FromString,
             options,
             channel_credentials,
             insecure,
@@ -129,9 +165,63 @@ class Enrolment:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/attune.enrolment.v1.Enrolment/Enrol',
+            '/attune.enrolment.v2.Enrolment/Enrol',
             shared__models_dot_enrolment_dot_enrolment__pb2.EnrolRequest.SerializeToString,
             shared__models_dot_enrolment_dot_enrolment__pb2.EnrolReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Receipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/attune.enrolment.v2.Enrolment/Receipt',
+            shared__models_dot_enrolment_dot_enrolment__pb2.ReceiptRequest.SerializeToString,
+            shared__models_dot_enrolment_dot_enrolment__pb2.ReceiptReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Withdraw(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/attune.enrolment.v2.Enrolment/Withdraw',
+            shared__models_dot_enrolment_dot_enrolment__pb2.WithdrawRequest.SerializeToString,
+            shared__models_dot_enrolment_dot_enrolment__pb2.WithdrawReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -25,7 +25,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def bench_aggregation(progress: Progress, clients: int, parameters: int) -> dict[str, float]:
-    """Seconds and peak MiB of one round of `clients` updates of `parameters` numbers, for Attune and for FedAvg."""
+    """CPU seconds and peak MiB of one round of `clients` updates of `parameters` numbers, for Attune and for FedAvg."""
     measured: dict[str, float] = {"clients": clients, "parameters": parameters}
     for number, (prefix, way) in enumerate(_WAYS.items()):
         progress("aggregating", number, len(_WAYS))
@@ -44,9 +44,9 @@ class Arriving:
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         for number in range(self._clients):
-            began = time.perf_counter()
+            began = time.process_time()
             array = _update(number, self._parameters)
-            self.seconds += time.perf_counter() - began
+            self.seconds += time.process_time() - began
             yield {_WEIGHTS: torch.from_numpy(array.numpy())}
 
 
@@ -62,20 +62,20 @@ class Reply:
 
 
 def attune(clients: int, parameters: int) -> tuple[np.ndarray, float]:
-    """The mean, and the seconds it took."""
+    """The mean, and the CPU seconds it took."""
     arriving = Arriving(clients, parameters)
-    began = time.perf_counter()
+    began = time.process_time()
     mean = Mean().combine(arriving, {_WEIGHTS: (parameters,)})
-    return mean[_WEIGHTS].numpy(), time.perf_counter() - began - arriving.seconds
+    return mean[_WEIGHTS].numpy(), time.process_time() - began - arriving.seconds
 
 
 def fedavg(clients: int, parameters: int) -> tuple[np.ndarray, float]:
-    """The mean, and the seconds it took."""
+    """The mean, and the CPU seconds it took."""
     logging.getLogger("flwr").setLevel(logging.ERROR)
     replies = [Reply(_update(number, parameters)) for number in range(clients)]
-    began = time.perf_counter()
+    began = time.process_time()
     arrays, _ = FedAvg().aggregate_train(1, replies)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     return arrays[_WEIGHTS].numpy(), seconds
 
 

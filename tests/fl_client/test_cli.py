@@ -13,12 +13,10 @@ from fl_client import cli
 from fl_client.consent import ConsentBook, State
 from fl_client.home import Home, Identity, load_enrolment
 from fl_client.keys import open_vault
-from fl_server.certificates import ca_fingerprint, load_signing_key
+from fl_server.certificates import load_signing_key
 from fl_server.enrolment.registry import Registry
-from fl_server.enrolment.service import EnrolmentService, start_enrolment
-from fl_server.server import describe
 from fl_server.settings import load_settings
-from shared_models.enrolment.invitation import Invitation
+from shared_models.enrolment.proofs import terms_form
 from shared_models.files import only_one
 from shared_models.privacy.ledger import Ledger
 
@@ -60,31 +58,10 @@ def fails(run, capsys):
 
 
 @pytest.fixture
-def study(folder):
-    """What a test changes of the study before its server starts."""
-    settings = load_settings(folder.settings)
-    return describe(settings, settings.privacy_policy(), load_signing_key(folder))
-
-
-@pytest.fixture
-def invitation(folder, study):
+def invitation(port):
     """An invitation to a server that listens."""
-    settings, registry = load_settings(folder.settings).server, Registry(folder.enrolment)
-    server = start_enrolment(
-        EnrolmentService(registry, study, "127.0.0.1:1", lambda device: None),
-        "127.0.0.1",
-        settings.enrolment_port,
-        folder.certificate_key.read_bytes(),
-        folder.certificate.read_bytes(),
-    )
-    secret, expires = registry.invite(3600)
-    yield Invitation(
-        address=f"127.0.0.1:{settings.enrolment_port}",
-        ca_sha256=ca_fingerprint(folder),
-        secret=secret.hex(),
-        expires=expires,
-    ).encode()
-    server.stop(None).wait()
+    with port.listening():
+        yield port.invite().encode()
 
 
 @pytest.fixture
@@ -162,8 +139,14 @@ def test_what_is_no_invitation_is_refused(fails, home, text):
     assert "This is not an invitation" in fails(17, "enrol", text, "--home", home.root)
 
 
-def test_text_of_the_server_s_is_shown_as_it_is(run, home, invitation, study, folder, capsys):
-    study.title = "Seminar [/] [red]\x1b[8m\u202e2026"
+def test_text_of_the_server_s_is_shown_as_it_is(run, home, port, capsys):
+    port.terms.title = "Seminar [/] [red]\x1b[8m\u202e2026"
+    port.terms.signature = load_signing_key(port.folder).sign(terms_form(port.terms))
+    with port.listening():
+        shows_the_title_as_it_is(run, home, port.invite().encode(), capsys)
+
+
+def shows_the_title_as_it_is(run, home, invitation, capsys):
     assert run("enrol", invitation, "--home", home.root, "--yes") == 0
     assert "Seminar [/] [red]?[8m?2026 - run by" in capsys.readouterr().out
     assert run("status", "--home", home.root) == 0
@@ -291,3 +274,80 @@ def test_as_a_program_it_is_one_sentence_and_one_exit_code(tmp_path):
     assert (ended.returncode, ended.stdout) == (17, "")
     assert ended.stderr.startswith("error: This device is not enrolled in a study.")
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def member(run, home, port, capsys):
+    """A device that enrolled at a server, which has stopped since."""
+    with port.listening():
+        assert run("enrol", port.invite().encode(), "--home", home.root, "--yes") == 0
+    run("consent", "--home", home.root, "--yes")
+    capsys.readouterr()
+    return home
+
+
+def test_who_withdraws_is_heard_at_once(run, member, port, capsys):
+    with port.listening():
+        assert run("withdraw", "--home", member.root, "--yes") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "The study's server has heard it and asks this device for nothing more." in said
+    assert "cannot be called back" in said
+    assert (port.registry.active(), member.withdrawal.exists()) == ([], False)
+    assert run("withdraw", "--home", member.root, "--yes") == 0
+    assert "You have left already" in capsys.readouterr().out
+
+
+def test_where_nobody_answers_the_next_command_tells_the_server(run, fails, member, port, capsys):
+    assert run("withdraw", "--home", member.root, "--yes") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "does not answer" in said
+    assert "`fl-client withdraw` again" in said
+    assert ConsentBook(member.root).current().state is State.WITHDRAWN
+    assert run("withdraw", "--home", member.root, "--yes") == 16
+    assert "has not heard it yet" in capsys.readouterr().err
+    assert run("status", "--home", member.root, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["withdrawal_unheard"] is True
+    assert len(port.registry.active()) == 1
+    with port.listening():
+        assert run("status", "--home", member.root, "--json") == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["withdrawal_unheard"] is False
+    assert "has heard now that this device has left" in said.err
+    assert port.registry.active() == []
+
+
+def test_a_forgotten_passphrase_keeps_nobody_in_and_says_whom_to_tell(run, member, port, tmp_path, capsys, monkeypatch):
+    (tmp_path / "passphrase").write_text("something else")
+    asked = []
+    monkeypatch.setattr(typer, "confirm", lambda question, default: asked.append(question) or True)
+    with port.listening():
+        assert run("withdraw", "--home", member.root) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    [device] = port.registry.active()
+    assert asked == ["Leave the study and destroy everything stored here?", "Leave without telling it?"]
+    assert f"tell nobody yet that device {device.pseudonym} has left" in said
+    assert not member.withdrawal.exists()
+    assert ConsentBook(member.root).current().state is State.WITHDRAWN
+
+
+def test_who_mistyped_the_passphrase_can_think_again(run, member, tmp_path, monkeypatch):
+    (tmp_path / "passphrase").write_text("something else")
+    monkeypatch.setattr(typer, "confirm", lambda question, default: "without telling" not in question)
+    assert run("withdraw", "--home", member.root) == 130
+    (tmp_path / "passphrase").write_text(SECRET)
+    Identity.load(member, open_vault(member.root))
+    assert ConsentBook(member.root).current().state is State.ACTIVE
+
+
+def test_new_terms_beyond_the_student_s_limits_cannot_be_agreed_to(fails, enrolled):
+    enrolled.settings.write_text("[limits]\nmax_epsilon = 1\n")
+    assert "because of its epsilon" in fails(13, "consent", "--home", enrolled.root, "--yes")
+
+
+def test_the_receipt_is_part_of_the_account(run, enrolled, capsys):
+    receipt = {"entries": 2, "head": "a" * 64, "at": 1_700_000_000, "signature": "b" * 128}
+    enrolled.receipt.write_text(json.dumps(receipt))
+    assert run("privacy", "--home", enrolled.root, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["receipt"] == receipt
+    assert run("privacy", "--home", enrolled.root) == 0
+    assert "countersigned this ledger up to entry 2" in " ".join(capsys.readouterr().out.split())

@@ -300,6 +300,12 @@ def test_a_task_that_cannot_be_read_is_reported_and_the_next_one_taken(make):
     assert len(loop.connections) == 2
 
 
+def test_a_connection_that_a_restored_server_does_not_know_is_made_anew(make):
+    loop = make(EnrolmentError("The server does not know this device"), a_task).run()
+    assert len(loop.connection.pushed) == 1
+    assert len(loop.connections) == 2
+
+
 def test_a_server_that_does_not_know_the_device_ends_the_loop(make, clock):
     loop = make()
     loop.refusals = [EnrolmentError("The server does not know this device")]

@@ -11,6 +11,7 @@ import torch
 from flwr.app import Context, Message, RecordDict
 
 from fl_client.app import client_app
+from fl_server.checkpoint import Checkpoints
 from fl_server.folder import FederationFolder
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import Sequences
@@ -144,6 +145,13 @@ class SmallStudy:
     @property
     def devices(self) -> list[str]:
         return list(self.paper.devices)
+
+    def reopen(self, round_: int) -> None:
+        """Goes on as a new process of the server does, from the model of `round_`."""
+        devices, header = self.paper.devices, self.paper._header
+        self.paper = PaperStudy(self.folder)
+        self.paper.devices, self.paper._header = devices, header
+        self.model, _ = Checkpoints(self.folder.checkpoints).load(round_)
 
     def round(self, *devices: int) -> None:
         """One more round, closed with updates of the devices with these numbers."""

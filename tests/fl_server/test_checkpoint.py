@@ -204,3 +204,19 @@ def test_a_changed_byte_of_the_optimiser_s_state_is_noticed(checkpoints, tmp_pat
     state.write_bytes(state.read_bytes()[:-1] + b"x")
     with pytest.raises(CheckpointError):
         checkpoints.optimiser_state(1)
+
+
+def test_weights_can_be_removed_and_the_record_stays(checkpoints, save, tmp_path):
+    for round_ in (0, 1):
+        _, saved = save(round_)
+    for _ in range(2):
+        checkpoints.drop_weights(1)
+    assert (checkpoints.rounds(), checkpoints.with_weights()) == ([0, 1], [0])
+    assert checkpoints.record(1) == saved
+    with pytest.raises(CheckpointError, match="models list"):
+        checkpoints.load(1)
+
+
+def test_a_round_without_a_checkpoint_is_named(checkpoints, save):
+    with pytest.raises(CheckpointError, match="There is no checkpoint of round 4"):
+        checkpoints.record(4)

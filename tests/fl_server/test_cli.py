@@ -80,7 +80,7 @@ def test_invitations_are_whole_lines_that_lead_here(run, folder, capsys):
     assert {invitation.address for invitation in invitations} == {f"127.0.0.1:{settings.enrolment_port}"}
     assert {invitation.ca_sha256 for invitation in invitations} == {ca_fingerprint(folder)}
     registry = Registry(folder.enrolment)
-    assert all(registry.is_valid(bytes.fromhex(invitation.secret)) for invitation in invitations)
+    assert all(registry.accepts(bytes.fromhex(invitation.secret)) for invitation in invitations)
     assert registry.open_invitations() == 3
 
 
@@ -96,8 +96,30 @@ def test_with_json_there_is_json_and_nothing_else(run, folder, capsys):
 def test_status_is_there_to_be_read(run, folder, capsys):
     assert run("status", folder.root) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "Devices enrolled: 0; open invitations: 0" in text
-    assert "epsilon 0.0000 of 8.0000" in text
+    assert "devices 0 enrolled, 0 left, 0 online; 0 open invitations" in text
+    assert "epsilon 0.00 of 8.00" in text
+    assert "server not running" in text
+
+
+def test_devices_are_listed_without_their_keys_and_taken_out_by_name(run, fails, small_study, capsys):
+    small_study.round(0, 1)
+    small_study.round(0)
+    root, (first, second, third) = small_study.folder.root, small_study.devices
+    assert run("devices", "remove", root, second, second) == 0
+    assert capsys.readouterr().out == f"Removed: {second}.\n"
+    assert run("devices", "list", root, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    today = rows[0]["enrolled"]
+    assert [tuple(row.values()) for row in rows] == [
+        (first, today, "enrolled", None, 2, 2),
+        (second, today, "removed", today, 1, 1),
+        (third, today, "enrolled", None, 0, None),
+    ]
+    assert list(rows[0]) == ["device", "enrolled", "state", "left", "rounds", "last_round"]
+    assert run("devices", "list", root) == 0
+    assert [second, today, "removed", today, "1", "1"] in map(str.split, capsys.readouterr().out.splitlines())
+    assert "There is no device 'somebody'" in fails(2, "devices", "remove", root, first, "somebody")
+    assert [device.pseudonym for device in Registry(small_study.folder.enrolment).active()] == [first, third]
 
 
 def test_a_title_is_shown_as_it_was_written(run, capsys, tmp_path):
@@ -106,9 +128,11 @@ def test_a_title_is_shown_as_it_was_written(run, capsys, tmp_path):
     assert "Seminar [/] [red] 2026 (study)" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["invite", "start", "status", "plan", "renew", "pretrain", "report"])
+@pytest.mark.parametrize(
+    "command", ["invite", "start", "status", "plan", "renew", "pretrain", "report", "devices list"]
+)
 def test_where_there_is_no_federation_every_command_says_so(fails, tmp_path, command):
-    assert "There is no federation in" in fails(10, command, tmp_path / "nowhere")
+    assert "There is no federation in" in fails(10, *command.split(), tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 
 

@@ -65,7 +65,7 @@ class Consent(Group):
     states: dict[str, Band]
     """people in each state of consent that the server can know of, as bands"""
     withdrawals: Band
-    """people who withdrew and whose device said so, as a band"""
+    """people who withdrew, by the server's register or a ledger that was handed over, as a band"""
     erasures: Band
     """erasures that devices recorded, as a band"""
     erasure_time: str | None

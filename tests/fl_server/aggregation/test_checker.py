@@ -234,13 +234,13 @@ def refused_or_taken(checker, record, expected):
     return "taken"
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(parts=PARTS)
 def test_whatever_a_device_sends_is_a_wire_error(checker, expected, parts):
     assert refused_or_taken(checker, RecordDict(parts), expected) in REASONS
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(parts=PARTS, fields=st.dictionaries(NAMES, VALUES, max_size=2), array=ARRAYS)
 def test_whatever_a_device_puts_in_place_of_a_part_is_a_wire_error(checker, expected, honest, parts, fields, array):
     for changed in (
@@ -252,7 +252,7 @@ def test_whatever_a_device_puts_in_place_of_a_part_is_a_wire_error(checker, expe
         assert reason in REASONS or changed == honest
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     entry=st.dictionaries(
         st.sampled_from(["v", "seq", "prev", "at", "signature"]),

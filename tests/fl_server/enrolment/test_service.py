@@ -1,224 +1,133 @@
-"""The enrolment service over real TLS: what is refused is refused alike, whatever is wrong with it."""
+"""The enrolment service over real TLS: what an honest device gets."""
 
-import base64
-import socket
+import time
 
 import grpc
-import pytest
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fl_server.enrolment import service as service_module
-from fl_server.enrolment.registry import Registry
-from fl_server.enrolment.service import EnrolmentService, start_enrolment
-from fl_server.settings import load_settings
 from shared_models.enrolment import enrolment_pb2 as messages
-from shared_models.enrolment import enrolment_pb2_grpc as protocol
-from shared_models.errors import AddressError
+from shared_models.enrolment.proofs import ENROLMENT_VERSION, policy_form, terms_form
+from shared_models.privacy.receipts import EMPTY_LEDGER, HeadReceipt, LedgerHead, head_receipt_holds
 
-REFUSED = (grpc.StatusCode.PERMISSION_DENIED, "the invitation is not valid")
-STUDY = messages.StudyDescription(study="seminar", title="Emotions", policy="{}")
-
-
-def pem(key):
-    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+UPGRADE = (grpc.StatusCode.FAILED_PRECONDITION, "version")
+OLD = (grpc.StatusCode.FAILED_PRECONDITION, "old ledger")
+HEAD = [EMPTY_LEDGER, *(LedgerHead(n, f"{n:064x}") for n in range(1, 6))]
 
 
-def unknown_algorithm(node):
-    """A well-formed key of an algorithm that nobody knows."""
-    der = node.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    other = der.replace(bytes.fromhex("2a8648ce3d0201"), bytes.fromhex("2a8648ce3d027f"))
-    return b"-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(other) + b"-----END PUBLIC KEY-----\n"
+def asked_by(sender, at=None, **changed):
+    at = int(time.time()) if at is None else at
+    proof = sender.ledger.sign(policy_form(sender.study, sender.pseudonym, at))
+    device = messages.DeviceProof(**({"pseudonym": sender.pseudonym, "at": at, "proof": proof} | changed))
+    return messages.PolicyRequest(version=ENROLMENT_VERSION, device=device)
 
 
-@pytest.fixture
-def registry(folder):
-    return Registry(folder.enrolment)
+def test_an_honest_device_is_enrolled_and_admitted_before_it_hears_so(stub, port, sender):
+    secret, _ = port.registry.invite(3600)
+    reply = stub.Enrol(sender().enrol(secret, HEAD[3]), timeout=20)
+    [member] = port.registry.members()
+    assert port.admitted == [member.device]
+    assert (reply.pseudonym, reply.fleet_address, reply.terms) == (member.device.pseudonym, "127.0.0.1:1", port.terms)
+    assert (member.head, member.left) == (HEAD[3], None)
 
 
-@pytest.fixture
-def admitted():
-    return []
-
-
-@pytest.fixture
-def stub(folder, registry, admitted):
-    """A client of a service that listens on this machine."""
-    settings = load_settings(folder.settings).server
-    server = start_enrolment(
-        EnrolmentService(registry, STUDY, "fleet.example.org:4433", admitted.append),
-        "127.0.0.1",
-        settings.enrolment_port,
-        folder.certificate_key.read_bytes(),
-        folder.certificate.read_bytes(),
-    )
-    credentials = grpc.ssl_channel_credentials(folder.ca_certificate.read_bytes())
-    with grpc.secure_channel(f"127.0.0.1:{settings.enrolment_port}", credentials) as channel:
-        yield protocol.EnrolmentStub(channel)
-    server.stop(None).wait()
-
-
-@pytest.fixture
-def request_for():
-    """`request_for(secret)`: what an honest device sends; fields can be replaced."""
-    node, ledger = ec.generate_private_key(ec.SECP384R1()), Ed25519PrivateKey.generate()
-
-    def request_for(secret, **changed):
-        honest = {
-            "secret": secret,
-            "node_key": pem(node),
-            "ledger_key": ledger.public_key().public_bytes_raw(),
-            "node_proof": node.sign(secret, ec.ECDSA(hashes.SHA256())),
-            "ledger_proof": ledger.sign(secret),
-        }
-        return messages.EnrolRequest(**(honest | changed))
-
-    return request_for
-
-
-def refusal(call, request):
-    with pytest.raises(grpc.RpcError) as refused:
-        call(request, timeout=20)
-    return refused.value.code(), refused.value.details()
-
-
-def test_an_honest_device_is_enrolled_and_admitted_before_it_hears_so(stub, registry, request_for, admitted):
-    secret, _ = registry.invite(3600)
-    reply = stub.Enrol(request_for(secret), timeout=20)
-    [device] = admitted
-    assert registry.devices() == [device]
-    assert (reply.pseudonym, reply.fleet_address, reply.study) == (device.pseudonym, "fleet.example.org:4433", STUDY)
-
-
-def test_the_terms_can_be_read_without_using_the_invitation_up(stub, registry, request_for):
-    secret, _ = registry.invite(3600)
+def test_the_terms_can_be_read_without_using_the_invitation_up_and_are_signed_whole(stub, port, sender):
+    secret, _ = port.registry.invite(3600)
+    request = messages.PolicyRequest(version=ENROLMENT_VERSION, secret=secret)
     for _ in range(3):
-        assert stub.Describe(messages.DescribeRequest(secret=secret), timeout=20) == STUDY
-    assert stub.Enrol(request_for(secret), timeout=20).pseudonym
+        assert stub.Policy(request, timeout=20) == port.terms
+    Ed25519PublicKey.from_public_bytes(port.terms.server_key).verify(port.terms.signature, terms_form(port.terms))
+    assert stub.Enrol(sender().enrol(secret), timeout=20).pseudonym
 
 
-def test_unknown_used_and_expired_invitations_are_refused_alike(stub, registry, request_for):
-    used, expired = registry.invite(3600)[0], registry.invite(-1)[0]
-    stub.Enrol(request_for(used), timeout=20)
-    for secret in (used, expired, bytes(32), b"short", b"", b"x" * 4000):
-        assert refusal(stub.Enrol, request_for(secret)) == REFUSED
-        assert refusal(stub.Describe, messages.DescribeRequest(secret=secret)) == REFUSED
-    assert len(registry.devices()) == 1
+def test_an_enrolled_device_reads_the_terms_with_a_proof_that_soon_means_nothing(stub, port, enrolled, refusal):
+    assert stub.Policy(asked_by(enrolled), timeout=20) == port.terms
+    clock = (grpc.StatusCode.FAILED_PRECONDITION, "clock")
+    for off in (-301, 301):
+        assert refusal(stub.Policy, asked_by(enrolled, int(time.time()) + off)) == clock
+    kept = asked_by(enrolled, int(time.time()) - 200)
+    kept.device.at += 200
+    assert refusal(stub.Policy, kept)[0] is grpc.StatusCode.PERMISSION_DENIED
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"node_key": b""},
-        {"node_key": b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"},
-        {"node_key": unknown_algorithm(ec.generate_private_key(ec.SECP384R1()))},
-        {"node_key": pem(rsa.generate_private_key(65537, 2048))},
-        {"node_key": pem(ec.generate_private_key(ec.SECP256R1()))},
-        {"node_key": pem(ec.generate_private_key(ec.SECP384R1()))},
-        {"node_proof": b""},
-        {"node_proof": ec.generate_private_key(ec.SECP384R1()).sign(b"other", ec.ECDSA(hashes.SHA256()))},
-        {"ledger_key": b""},
-        {"ledger_key": bytes(31)},
-        {"ledger_key": Ed25519PrivateKey.generate().public_key().public_bytes_raw()},
-        {"ledger_proof": b""},
-        {"ledger_proof": Ed25519PrivateKey.generate().sign(b"other")},
-    ],
-    ids=[
-        "no node key",
-        "malformed node key",
-        "node key of an unknown algorithm",
-        "rsa node key",
-        "node key on another curve",
-        "somebody else's node key",
-        "no node proof",
-        "node proof by another key",
-        "no ledger key",
-        "short ledger key",
-        "somebody else's ledger key",
-        "no ledger proof",
-        "ledger proof by another key",
-    ],
-)
-def test_keys_that_the_sender_does_not_hold_are_refused_like_a_wrong_secret(
-    stub, registry, request_for, admitted, wrong
-):
-    secret, _ = registry.invite(3600)
-    assert refusal(stub.Enrol, request_for(secret, **wrong)) == REFUSED
-    assert (registry.devices(), admitted) == ([], [])
-    assert stub.Enrol(request_for(secret), timeout=20).pseudonym
+def test_a_ledger_s_head_is_countersigned_and_kept(stub, port, enrolled):
+    reply = stub.Receipt(enrolled.receipt(HEAD[2]), timeout=20)
+    server = Ed25519PublicKey.from_public_bytes(port.terms.server_key)
+    receipt = HeadReceipt(HEAD[2], reply.at, reply.signature.hex())
+    assert head_receipt_holds(receipt, server, enrolled.study, enrolled.pseudonym)
+    assert not head_receipt_holds(receipt, server, enrolled.study, "00000000")
+    assert port.registry.member(enrolled.pseudonym).head == HEAD[2]
 
 
-def test_a_node_key_on_another_curve_is_refused_though_it_is_held(stub, registry, request_for):
-    secret, _ = registry.invite(3600)
-    other = ec.generate_private_key(ec.SECP256R1())
-    proof = other.sign(secret, ec.ECDSA(hashes.SHA256()))
-    assert refusal(stub.Enrol, request_for(secret, node_key=pem(other), node_proof=proof)) == REFUSED
+def test_a_shorter_ledger_or_another_end_of_it_is_an_old_copy(stub, port, enrolled, refusal):
+    for head in (HEAD[0], HEAD[3], HEAD[3]):
+        stub.Receipt(enrolled.receipt(head), timeout=20)
+    for head in (HEAD[0], HEAD[2], LedgerHead(3, "f" * 64), LedgerHead(4, "short"), LedgerHead(4, "0" * 64)):
+        assert refusal(stub.Receipt, enrolled.receipt(head)) == OLD
+    assert port.registry.member(enrolled.pseudonym).head == HEAD[3]
+    stub.Receipt(enrolled.receipt(HEAD[5]), timeout=20)
 
 
-def test_proofs_made_for_one_invitation_do_not_hold_for_another(stub, registry, request_for):
-    mine, theirs = registry.invite(3600)[0], registry.invite(3600)[0]
-    proofs = request_for(mine)
-    stolen = request_for(theirs, node_proof=proofs.node_proof, ledger_proof=proofs.ledger_proof)
-    assert refusal(stub.Enrol, stolen) == REFUSED
-    assert registry.open_invitations() == 2
+def test_a_ledger_that_came_with_the_enrolment_cannot_be_left_behind(stub, port, sender, refusal):
+    one = sender()
+    one.pseudonym = stub.Enrol(one.enrol(port.registry.invite(3600)[0], HEAD[4]), timeout=20).pseudonym
+    assert refusal(stub.Receipt, one.receipt(HEAD[0])) == OLD
 
 
-def test_a_device_cannot_enrol_twice(stub, registry, request_for):
-    first, second = registry.invite(3600)[0], registry.invite(3600)[0]
-    stub.Enrol(request_for(first), timeout=20)
-    assert refusal(stub.Enrol, request_for(second)) == REFUSED
-    assert registry.open_invitations() == 1
+def test_who_withdraws_is_let_in_no_more_and_may_say_so_again(stub, port, enrolled, refusal):
+    for _ in range(3):
+        stub.Withdraw(enrolled.withdraw(), timeout=20)
+    [member] = port.registry.members()
+    assert member.how == "withdrawn"
+    assert {device.pseudonym for device in port.revoked} == {enrolled.pseudonym}
+    assert port.registry.active() == []
+    for call, request in ((stub.Policy, asked_by(enrolled)), (stub.Receipt, enrolled.receipt(HEAD[1]))):
+        assert refusal(call, request)[0] is grpc.StatusCode.PERMISSION_DENIED
 
 
-def test_a_message_beyond_16_kib_is_not_taken(stub, registry, request_for):
-    secret, _ = registry.invite(3600)
-    code, _ = refusal(stub.Enrol, request_for(secret, node_key=b"x" * 17 * 1024))
-    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+def test_who_was_removed_and_withdraws_stays_removed(stub, port, enrolled):
+    port.registry.leave([enrolled.pseudonym], "removed")
+    stub.Withdraw(enrolled.withdraw(), timeout=20)
+    assert port.registry.member(enrolled.pseudonym).how == "removed"
 
 
-def test_the_log_names_the_device_and_nothing_secret(stub, registry, request_for, admitted, caplog):
+def test_the_keys_of_who_left_never_enrol_again_however_they_are_written(stub, port, sender, enrolled, refusal):
+    port.registry.leave([enrolled.pseudonym], "removed")
+    rewritten = enrolled.node_pem.replace(b"\n", b"\r\n") + b"\n"
+    half_new = sender()
+    half_new.node = enrolled.node
+    for one, changed in ((enrolled, {}), (half_new, {}), (half_new, {"node_key": rewritten})):
+        secret, _ = port.registry.invite(3600)
+        assert refusal(stub.Enrol, one.enrol(secret, **changed))[0] is grpc.StatusCode.PERMISSION_DENIED
+    assert port.registry.refusals() == {"key_taken": 3}
+
+
+def test_a_device_of_another_version_is_told_to_upgrade_and_uses_nothing_up(stub, port, sender, refusal):
+    secret, _ = port.registry.invite(3600)
+    for version in (0, 1, 3):
+        assert refusal(stub.Enrol, sender().enrol(secret, version=version)) == UPGRADE
+        assert refusal(stub.Policy, messages.PolicyRequest(version=version, secret=secret)) == UPGRADE
+    assert (port.registry.open_invitations(), port.registry.refusals()) == (1, {})
+
+
+def test_so_is_one_whose_protocol_has_another_name(channel, refusal):
+    for method in ("v1.Enrolment/Describe", "v1.Enrolment/Enrol", "v3.Enrolment/Enrol"):
+        assert refusal(channel.unary_unary(f"/attune.enrolment.{method}"), b"\n\x03abc") == UPGRADE
+
+
+def test_nobody_needs_to_upgrade_in_order_to_leave(stub, port, enrolled):
+    stub.Withdraw(enrolled.withdraw(version=77), timeout=20)
+    assert port.registry.active() == []
+
+
+def test_the_log_names_the_device_and_nothing_secret(stub, port, sender, refusal, caplog):
     caplog.set_level("DEBUG", service_module.__name__)
-    secret, _ = registry.invite(3600)
-    refusal(stub.Enrol, request_for(bytes(32)))
-    stub.Enrol(request_for(secret), timeout=20)
+    one = sender()
+    refusal(stub.Enrol, one.enrol(bytes(32)))
+    one.pseudonym = stub.Enrol(one.enrol(port.registry.invite(3600)[0]), timeout=20).pseudonym
+    stub.Withdraw(one.withdraw(), timeout=20)
     assert [record.getMessage() for record in caplog.records] == [
-        "an enrolment was refused",
-        f"device {admitted[0].pseudonym} enrolled",
+        "a request was refused",
+        f"device {one.pseudonym} enrolled",
+        f"device {one.pseudonym} has withdrawn",
     ]
-
-
-def test_without_the_federation_s_authority_nobody_connects(stub, folder):
-    port = load_settings(folder.settings).server.enrolment_port
-    with grpc.secure_channel(f"127.0.0.1:{port}", grpc.ssl_channel_credentials()) as channel:
-        code, _ = refusal(protocol.EnrolmentStub(channel).Describe, messages.DescribeRequest(secret=bytes(32)))
-    assert code is grpc.StatusCode.UNAVAILABLE
-
-
-def test_two_servers_do_not_share_a_port(stub, folder, registry):
-    port = load_settings(folder.settings).server.enrolment_port
-    with pytest.raises(AddressError):
-        start_enrolment(
-            EnrolmentService(registry, STUDY, "", print),
-            "127.0.0.1",
-            port,
-            folder.certificate_key.read_bytes(),
-            folder.certificate.read_bytes(),
-        )
-
-
-def test_a_port_that_is_taken_is_named(folder, registry):
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        with pytest.raises(AddressError, match=f"127.0.0.1:{port} cannot be opened") as refused:
-            start_enrolment(
-                EnrolmentService(registry, STUDY, "", print),
-                "127.0.0.1",
-                port,
-                folder.certificate_key.read_bytes(),
-                folder.certificate.read_bytes(),
-            )
-    assert (refused.value.exit_code, "server.enrolment_port" in refused.value.fix) == (16, True)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from fl_server.certificates import load_signing_key
+from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
 from fl_server.report.assemble import build_report
 from fl_server.report.content.page import report_page
@@ -122,9 +123,30 @@ def test_a_device_that_withdrew_is_announced_and_counted_in_bands(study) -> None
     study.paper.devices[study.devices[0]].append(Erased())
     study.paper.devices[study.devices[0]].append(Withdrawn())
     report = build_report(study.folder)
-    assert "A participant withdrew" in first_lines(report)
+    assert "ledger says that they withdrew, and the server has not heard it" in first_lines(report)
     assert report.report.status == "draft"
     assert report.consent.withdrawals == "fewer than 10"
+
+
+@pytest.mark.parametrize("how", ["withdrawn", "removed"])
+def test_once_the_server_lets_it_in_no_more_a_withdrawal_keeps_no_report_a_draft(study, how) -> None:
+    study.paper.devices[study.devices[0]].append(Withdrawn())
+    Registry(study.folder.enrolment).leave([study.devices[0]], how)
+    report = build_report(study.folder)
+    assert (report.report.status, report.report.alerts) == ("final", [])
+    assert report.consent.states["withdrew"] == "fewer than 10"
+
+
+def test_leavers_are_counted_in_bands_however_the_server_heard_of_them(study) -> None:
+    study.paper.enrol(25)
+    devices = list(study.paper.devices)
+    registry = Registry(study.folder.enrolment)
+    registry.leave(devices[3:14], "withdrawn")
+    registry.leave(devices[14:28], "removed")
+    study.paper.devices[devices[3]].append(Withdrawn())
+    consent = build_report(study.folder).consent
+    assert (consent.withdrawals, consent.states["removed by the operator"]) == ("10 to 19", "10 to 19")
+    assert build_report(study.folder).study.enrolled == "20 to 49"
 
 
 def test_a_study_that_the_gate_does_not_let_start_is_a_draft(study) -> None:

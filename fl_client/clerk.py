@@ -1,0 +1,84 @@
+"""What a running device settles at the enrolment port beside its work: the terms in force, receipts for its ledger."""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+
+from fl_client.consent import ConsentBook
+from fl_client.countersigned import ask_receipt
+from fl_client.home import Enrolment, Home, Identity
+from fl_client.journal import Journal
+from fl_client.settings import Limits
+from fl_client.terms import adopt, ask_terms
+from shared_models.errors import AttuneError, ConsentError, LedgerError, PolicyError
+from shared_models.privacy.events import Released
+from shared_models.privacy.receipts import EMPTY_LEDGER, LedgerHead
+
+_LOOK_SECONDS = 1.0
+_TERMS_SECONDS = 3600.0
+_RETRY_SECONDS = 60.0
+_chance = secrets.SystemRandom()
+log = logging.getLogger(__name__)
+
+
+class Clerk:
+    """Asks for the terms at the start and every hour, and for a receipt at the start and after each released update.
+
+    Never between a debit and its release: when a device has done its training is its own affair. A server that does
+    not answer is asked again a minute later, and holds nothing up.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        enrolment: Enrolment,
+        identity: Identity,
+        journal: Journal,
+        limits: Limits,
+        stop: threading.Event,
+    ) -> None:
+        self._home, self._enrolment, self._identity = home, enrolment, identity
+        self._journal, self._limits, self._stop = journal, limits, stop
+        self._terms_due = self._receipt_due = time.monotonic()
+        self._signed: LedgerHead | None = None
+
+    def run(self) -> None:
+        """Works until stopped. Raises ConsentError where the terms have changed, PolicyError where they ask for more
+        than this device allows, LedgerError where the server has seen more of this device's ledger."""
+        while not self._stop.is_set():
+            if time.monotonic() >= self._terms_due:
+                self._terms_due = _in(_TERMS_SECONDS if self._best_effort(self._look_at_terms) else _RETRY_SECONDS)
+            if time.monotonic() >= self._receipt_due and not self._best_effort(self._countersign):
+                self._receipt_due = _in(_RETRY_SECONDS)
+            self._stop.wait(_LOOK_SECONDS)
+
+    def _look_at_terms(self) -> None:
+        offered = ask_terms(self._enrolment, self._identity)
+        adopt(offered, self._enrolment, self._home, ConsentBook(self._home.root), self._limits)
+        self._enrolment = offered
+
+    def _countersign(self) -> None:
+        last = self._journal.last
+        head = EMPTY_LEDGER if last is None else LedgerHead(last.seq + 1, last.hash)
+        between = last is not None and not isinstance(last.body, Released)
+        if head == self._signed or (self._signed is not None and between):
+            return
+        ask_receipt(self._enrolment, self._identity, head, self._home)
+        self._signed = head
+
+    def _best_effort(self, errand: Callable[[], None]) -> bool:
+        try:
+            errand()
+        except (ConsentError, LedgerError, PolicyError):
+            raise
+        except AttuneError as error:
+            log.info("%s", error)
+            return False
+        return True
+
+
+def _in(seconds: float) -> float:
+    """When so many seconds have passed, give or take 30 %: devices that began together do not ask together."""
+    return time.monotonic() + seconds * _chance.uniform(0.7, 1.3)
