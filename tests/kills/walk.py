@@ -14,6 +14,7 @@ from tests.kills.world import SERVER, Violation, World
 
 _PATIENCE_SECONDS = 15.0
 _LONGEST_DELAY_SECONDS = 2.0
+_A_MOMENT_SECONDS = 0.05
 _SERVER_WEIGHT, _AT_RANDOM = 4, 0.25
 _LAST_ROUNDS, _LAST_SECONDS = 2, 90.0
 DEVICE = "device"
@@ -105,9 +106,13 @@ class Walk:
         return _place(victim, point if reached else None)
 
     def _check(self, invariants: Invariants, dead: str) -> None:
-        """With the server standing still, so that its files are of one moment."""
+        """With the server standing still, so that its files are of one moment; not inside a transaction, though."""
         server = self._world.process(SERVER)
         server.signal(signal.SIGSTOP)
+        while self._world.registry_is_locked():
+            server.signal(signal.SIGCONT)
+            time.sleep(_A_MOMENT_SECONDS)
+            server.signal(signal.SIGSTOP)
         try:
             invariants.check(dead)
         finally:
