@@ -120,7 +120,8 @@ class NodeLoop:
 
     def _wait_for_line(self, error: AttuneError) -> None:
         self._report(str(error))
-        self._stop.wait(self._settings.retry_seconds * _chance.uniform(0.5, 1.5))
+        asked = error.retry_after if isinstance(error, LineDownError) else 0.0
+        self._stop.wait(max(asked, self._settings.retry_seconds * _chance.uniform(0.5, 1.5)))
 
     def _may_train(self) -> bool:
         return self._consent.current().allows(Scope.TRAIN, self._enrolment.policy.hash)

@@ -4,12 +4,15 @@ Tasks are pulled and replies pushed; nothing is ever listened on, no bundle is f
 does not need exists here. Flower's own node is not used: it ends its process on errors that are everyday here.
 """
 
+import math
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -51,16 +54,42 @@ from flwr.supernode.fleet_http_client import FleetHttpClient
 from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from shared_models.errors import AddressError, CertificateError, ClockError, EnrolmentError, WireError
+from shared_models.wire import WIRE_HEADER, WIRE_VERSION
 
 _MAX_TASK_OBJECTS = 1000
 _CLOCK_TOLERANCE_SECONDS = 5
 _LINGER_SECONDS = 3.0
 _HEARTBEAT_SECONDS = HEARTBEAT_DEFAULT_INTERVAL / 2
+_VERSION_SECONDS = 900.0
+_LONGEST_WAIT_SECONDS = 3600.0
+_BUSY = (
+    httpx.codes.REQUEST_TIMEOUT,
+    httpx.codes.CONFLICT,
+    httpx.codes.TOO_MANY_REQUESTS,
+    httpx.codes.SERVICE_UNAVAILABLE,
+)
+_NOTHING_TO_DO = "Nothing to do: this device tries again by itself"
 _NO_RUNTIME = 0.0  # Flower asks how long the reply took; that would tell how much is stored
 
 
 class LineDownError(AddressError):
-    """Nobody answered at all. The node is still activated, so its connection can go on when the line is back."""
+    """Nobody answered, or not now. The node is still activated, so its connection can go on when the line is back."""
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", retry_after: float = 0.0) -> None:
+        """retry_after: seconds that the server asks to be left alone for, at least"""
+        self.retry_after = retry_after
+        super().__init__(what, why=why, fix=fix)
+
+
+class _OurHttpClient(FleetHttpClient):
+    """Flower's, but that it goes where it is told to and nowhere else, and names its wire format in each request."""
+
+    def __init__(self, address: str, ca_pem: bytes, interceptors: list[Any]) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=ca_pem.decode("ascii"))
+        super().__init__(f"https://{address}", interceptors=interceptors, verify=context)
+        self._client.follow_redirects = False
+        self._client.headers[WIRE_HEADER] = str(WIRE_VERSION)
 
 
 class NodeConnection:
@@ -68,7 +97,7 @@ class NodeConnection:
 
     def __init__(self, client: FleetHttpClient, node: Node) -> None:
         self._client, self._node = client, node
-        self._pushed = -_LINGER_SECONDS
+        self._pushed = self._found_nothing = -math.inf
 
     def pull(self) -> Message | None:
         """The next task, or None where there is none.
@@ -77,6 +106,7 @@ class NodeConnection:
         """
         with _transport_errors():
             response = self._client.PullMessages(PullMessagesRequest(node=self._node))
+            self._found_nothing = -math.inf if response.messages_list else time.monotonic()
             tasks = zip(response.messages_list, response.message_object_trees, strict=False)
             return next((self._fetch(head, tree) for head, tree in tasks), None)
 
@@ -113,6 +143,11 @@ class NodeConnection:
                 SendNodeHeartbeatRequest(node=self._node, heartbeat_interval=HEARTBEAT_DEFAULT_INTERVAL)
             )
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it asked for a task just now and there was none: the server then knows that this device is there."""
+        return time.monotonic() - self._found_nothing < HEARTBEAT_DEFAULT_INTERVAL
+
     def _fetch(self, head: MessageProto, tree: ObjectTree) -> Message:
         run_id, message_id = head.metadata.run_id, head.metadata.message_id
         names = [part.object_id for part in iterate_object_tree(tree)]
@@ -139,11 +174,10 @@ def connect(address: str, ca_pem: bytes, key: ec.EllipticCurvePrivateKey) -> Ite
     its certificate is not valid, ClockError where the clocks differ too much, EnrolmentError where it does not know
     the key.
     """
-    client = FleetHttpClient.from_server_address(
+    client = _OurHttpClient(
         address,
-        False,
         ca_pem,
-        interceptors=[
+        [
             RuntimeVersionHttpInterceptor(component_name="SuperNode"),
             NodeAuthHttpInterceptor(key, key.public_key()),
         ],
@@ -158,7 +192,7 @@ def connect(address: str, ca_pem: bytes, key: ec.EllipticCurvePrivateKey) -> Ite
             )
         connection = NodeConnection(client, Node(node_id=activated.node_id))
         done = threading.Event()
-        beating = threading.Thread(target=_beat, args=(connection.heartbeat, done), daemon=True)
+        beating = threading.Thread(target=_beat, args=(connection, done), daemon=True)
         beating.start()
         try:
             yield connection
@@ -170,10 +204,12 @@ def connect(address: str, ca_pem: bytes, key: ec.EllipticCurvePrivateKey) -> Ite
                 client.DeactivateNode(DeactivateNodeRequest(node_id=activated.node_id))
 
 
-def _beat(heartbeat: Callable[[], None], done: threading.Event) -> None:
+def _beat(connection: NodeConnection, done: threading.Event) -> None:
     while not done.wait(_HEARTBEAT_SECONDS):
+        if connection.is_idle:
+            continue
         try:
-            heartbeat()
+            connection.heartbeat()
         except (AddressError, CertificateError, ClockError, EnrolmentError):
             continue  # the next pull meets the same error and reports it
 
@@ -192,13 +228,9 @@ def _transport_errors() -> Iterator[None]:
                 why="it has expired, is for another name, or this computer's clock is wrong",
                 fix="Check the clock; otherwise tell whoever runs the study",
             ) from error
-        raise LineDownError(
-            "The study's server does not answer", fix="Nothing to do: this device tries again by itself"
-        ) from error
+        raise LineDownError("The study's server does not answer", fix=_NOTHING_TO_DO) from error
     except (ObjectPullError, ObjectPushError) as error:
-        raise AddressError(
-            "The exchange with the server broke off", fix="Nothing to do: this device tries again by itself"
-        ) from error
+        raise AddressError("The exchange with the server broke off", fix=_NOTHING_TO_DO) from error
 
 
 def _status_error(response: httpx.Response) -> AddressError | ClockError | EnrolmentError:
@@ -213,11 +245,34 @@ def _status_error(response: httpx.Response) -> AddressError | ClockError | Enrol
         return EnrolmentError(
             "The server does not know this device", fix="Ask whoever runs the study for a new invitation"
         )
+    if response.status_code == httpx.codes.UPGRADE_REQUIRED:
+        return _version_error(response)
+    what = f"The server cannot take this device at the moment (status {response.status_code})"
+    if response.status_code in _BUSY:
+        return LineDownError(what, why="it is busy", fix=_NOTHING_TO_DO, retry_after=_retry_after(response))
     return AddressError(
-        f"The server cannot take this device at the moment (status {response.status_code})",
-        why="it is busy, or has not yet noticed that the last connection ended",
-        fix="Nothing to do: this device tries again by itself",
+        what, why="it is busy, or has not yet noticed that the last connection ended", fix=_NOTHING_TO_DO
     )
+
+
+def _version_error(response: httpx.Response) -> LineDownError:
+    """The other side speaks another wire format; whoever is behind has to be brought up to date."""
+    theirs = response.headers.get(WIRE_HEADER, "")
+    if theirs.isdecimal() and int(theirs) < WIRE_VERSION:
+        what, fix = "The study's server is older than this device's Attune", "Tell whoever runs the study"
+    else:
+        what, fix = "This device's Attune is older than the study's server", "Update it"
+    return LineDownError(
+        what,
+        why=f"the server speaks wire format {theirs[:9] or 'unknown'}, this device {WIRE_VERSION}",
+        fix=f"{fix}; until then no task is taken, and nothing that is stored is lost",
+        retry_after=_VERSION_SECONDS,
+    )
+
+
+def _retry_after(response: httpx.Response) -> float:
+    seconds = response.headers.get("retry-after", "")
+    return min(float(seconds), _LONGEST_WAIT_SECONDS) if seconds.isdecimal() else 0.0
 
 
 def _clock_skew(response: httpx.Response) -> float:

@@ -2,7 +2,7 @@
 
 import signal
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.markup import escape
@@ -15,6 +15,9 @@ from shared_models import commandline
 from shared_models.commandline import out, print_json
 from shared_models.errors import UsageError
 
+if TYPE_CHECKING:
+    from fl_server.certificates import Brought
+
 app = commandline.program("Attune's server: a federation that learns from laptops without their pictures.")
 
 app.add_typer(backups)
@@ -23,6 +26,10 @@ devices_app = typer.Typer(help="The devices of a federation.", no_args_is_help=T
 app.add_typer(devices_app, name="devices")
 
 Directory = Annotated[Path, typer.Argument(help="The federation's folder.")]
+ChainOption = Annotated[
+    Path | None, typer.Option("--certificate", help="Your own certificate chain in PEM, its authority last.")
+]
+ChainKeyOption = Annotated[Path | None, typer.Option("--certificate-key", help="The key of that certificate in PEM.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 _DAY_SECONDS = 24 * 3600
 _FORMATS = "html, pdf, json, bundle, model-card, data-sheet or opendp."
@@ -38,11 +45,13 @@ def init(
     entry: Annotated[
         list[str] | None, typer.Option("--set", help="An entry of federation.toml, as section.name=value.")
     ] = None,
+    certificate: ChainOption = None,
+    certificate_key: ChainKeyOption = None,
 ) -> None:
     """Make a federation: settings, keys and certificates."""
     from fl_server.setup import create_federation
 
-    settings = create_federation(directory, parse_entries(entry or []))
+    settings = create_federation(directory, parse_entries(entry or []), _brought(certificate, certificate_key))
     policy = settings.privacy_policy()
     out.print(f"Made the federation [bold]{settings.study.id}[/] in {directory}")
     for mechanism in policy.mechanisms:
@@ -129,7 +138,7 @@ def start(
         only_one(folder.lock, f"A server on {directory}"),
         LiveTable(settings.study.title, settings.policy.epsilon) as table,
     ):
-        server = Server(folder, settings, table.add, table.note)
+        server = Server(folder, settings, table)
         for received in (signal.SIGINT, signal.SIGTERM):
             signal.signal(received, lambda *_: leave_soon(server.stop))
         server.run(rounds or settings.rounds.rounds)
@@ -212,13 +221,17 @@ def verify(
 
 
 @app.command(epilog="Example: fl-server renew study")
-def renew(directory: Directory) -> None:
-    """Issue a new server certificate from the federation's own authority; devices stay enrolled."""
-    from fl_server.certificates import issue_server_certificate
+def renew(directory: Directory, certificate: ChainOption = None, certificate_key: ChainKeyOption = None) -> None:
+    """Put a new server certificate in place, from the federation's own authority or brought; devices stay enrolled."""
+    from fl_server.certificates import issue_server_certificate, take_certificate
 
     folder = FederationFolder(directory)
-    issue_server_certificate(folder, load_settings(folder.settings).server.host)
-    out.print("A new certificate is in place. Restart the server to use it.")
+    host, brought = load_settings(folder.settings).server.host, _brought(certificate, certificate_key)
+    if brought is None:
+        issue_server_certificate(folder, host)
+    else:
+        take_certificate(folder, host, brought)
+    out.print("A new certificate is in place. A running server uses it within a minute.")
 
 
 @app.command(epilog="Example: fl-server pretrain study --data ferplus:faces")
@@ -236,3 +249,13 @@ def pretrain(
     with commandline.progress_by_stage() as follow:
         pretrain_to(path, settings.model.name, settings.model.scheme, data, seed, follow)
     out.print(f"The weights are in {path}", soft_wrap=True)
+
+
+def _brought(chain: Path | None, key: Path | None) -> "Brought | None":
+    from fl_server.certificates import Brought
+
+    if chain is None and key is None:
+        return None
+    if chain is None or key is None:
+        raise UsageError("A certificate and its key belong together", fix="Give --certificate and --certificate-key")
+    return Brought(chain, key)

@@ -12,14 +12,21 @@ from shared_models.errors import StorageError
 from shared_models.files import atomic_write
 
 REASONS = {
-    "path": "a call that devices do not make",
-    "key": "no key, or that of no enrolled device",
-    "rate": "more requests than an address or a key may make",
+    "no_such_call": "a call that devices do not make",
+    "unknown_key": "no key, or that of no device that is let in",
+    "bad_signature": "a signature that is missing, wrong or too old",
+    "replayed_request": "headers that were used before",
+    "other_version": "a device with another version of the wire format; it is told to update",
+    "too_many_requests": "more requests than one device may make",
+    "no_length": "a body of unstated length",
     "too_large": "a body over the limit, refused unread",
-    "slow": "a body that came too slowly",
-    "spoofed": "an answer in the name of another device",
-    "late": "an answer after its task's deadline",
-    "version": "a device with another version of the wire format",
+    "too_slow": "a body that came too slowly",
+    "busy": "a body for which there was no room in memory; the device tries again",
+    "malformed": "a message that is none",
+    "spoofed": "a message in the name of another device",
+    "too_late": "an update after its task's deadline",
+    "second_reply": "a second update for one task",
+    "failed": "a call that the server could not answer; its log says more",
     "other": "anything else",
 }
 """Every reason there is, with its meaning. What is not among them counts as `other`: a sender chooses no names here."""

@@ -1,37 +1,43 @@
 """`fl-server start`: everything a federation needs, put together, run, and taken down again."""
 
+import contextlib
 import logging
+import secrets
 import threading
-from collections.abc import Callable, Iterable
+from typing import Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from starlette.types import ASGIApp
 
 from fl_server.app import server_app
-from fl_server.certificates import check_certificate, load_signing_key
+from fl_server.certificates import check_certificate, expiry_warning, load_signing_key
 from fl_server.enrolment.departures import DepartureWatch
 from fl_server.enrolment.listener import renewing_credentials, start_enrolment
-from fl_server.enrolment.registry import Device, Registry
+from fl_server.enrolment.registry import Registry
 from fl_server.enrolment.service import EnrolmentService
+from fl_server.enrolment.terms import describe
 from fl_server.federation import Federation
 from fl_server.folder import FederationFolder
 from fl_server.legal.gate import check_gate
+from fl_server.listeners.limits import Limits
+from fl_server.page.address import keep_address
+from fl_server.page.app import operator_page
+from fl_server.phase import Phase
 from fl_server.policy_in_force import policy_in_force
+from fl_server.refusals import Refusals
+from fl_server.roster import Roster
 from fl_server.round_summary import RoundSummary
+from fl_server.scalars import Scalars
 from fl_server.settings import Settings
 from fl_server.transport import Transport
-from shared_models.canonical import canonical
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.data.sources import parse_spec
 from shared_models.data.splits import load_benchmark
-from shared_models.enrolment import enrolment_pb2 as messages
-from shared_models.enrolment.proofs import terms_form
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.starter import initial_model
 from shared_models.networks.weights import WeightsHeader
 from shared_models.privacy.ledger import Ledger
-from shared_models.privacy.policy import Policy
 
 INPUT_SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
 _MIB = 1 << 20
@@ -39,96 +45,110 @@ _GRACE_SECONDS = 2.0
 log = logging.getLogger(__name__)
 
 
+class Display(Protocol):
+    """Where an operator sees what happens."""
+
+    def note(self, text: str) -> None: ...
+    def show(self, phase: Phase) -> None: ...
+    def add(self, summary: RoundSummary) -> None: ...
+
+
 class Server:
     """One federation in the foreground. Everything that can fail early does so before a port is opened."""
 
-    def __init__(
-        self,
-        folder: FederationFolder,
-        settings: Settings,
-        announce: Callable[[RoundSummary], None],
-        notice: Callable[[str], None],
-    ) -> None:
+    def __init__(self, folder: FederationFolder, settings: Settings, display: Display) -> None:
         """Raises LegalError, SettingsError, PolicyError, CertificateError, LedgerError, DataError or ModelError."""
         warnings = check_gate(settings.study)
         check_certificate(folder)
-        self._folder, self._settings = folder, settings
+        self._folder, self._settings, self._display = folder, settings, display
         self._policy = policy_in_force(folder, settings)
         self._key = load_signing_key(folder)
         self._registry = Registry(folder.enrolment)
-        self._nodes: dict[int, Device] = {}
-        self._nodes_lock = threading.Lock()  # devices come and go in other threads than this one
         self._stop = threading.Event()
+        self._scalars = Scalars(folder, settings.watch.tensorboard)
         scheme = scheme_by_name(settings.model.scheme)
-        benchmark = Benchmark(load_benchmark(parse_spec(settings.benchmark.data), scheme), settings.model.trainable)
-        ledger = Ledger(folder.ledger, self._key)
         self._federation = Federation(
             folder,
             settings,
             self._policy,
-            ledger,
+            Ledger(folder.ledger, self._key),
             self._key,
-            benchmark,
+            Benchmark(load_benchmark(parse_spec(settings.benchmark.data), scheme), settings.model.trainable),
             self._stop,
-            announce,
-            notice,
-            observe=lambda phase: phase.write(folder),
+            announce=self._announce,
+            notice=display.note,
+            observe=self._observe,
         )
         self._federation.begin(self._initial)
         if settings.study.is_synthetic_simulation:
-            notice("This federation runs as a research simulation with synthetic data: no legal question is asked")
+            display.note(
+                "This federation runs as a research simulation with synthetic data: no legal question is asked"
+            )
         for finding in warnings:
-            notice(f"Warning: {finding.sentence}")
+            display.note(f"Warning: {finding.sentence}")
+        if expiring := expiry_warning(folder):
+            log.warning("%s", expiring)
+            display.note(f"Warning: {expiring}")
 
     def run(self, last_round: int) -> None:
-        """Opens the ports and runs rounds until `last_round` or `stop`. Raises AddressError where a port is taken."""
-        server = self._settings.server
-        transport = Transport(self._folder, server.bind, server.fleet_port, server.max_body_mib * _MIB)
-        try:
-            self._admit(transport, self._registry.active())  # before a device can ask and be told it is unknown
+        """Opens the ports and runs rounds until `last_round` or `stop`.
+
+        Raises AddressError where a port is taken, StorageError where Flower's database is held by another program.
+        """
+        token = secrets.token_urlsafe(32)
+        with Refusals(self._folder) as refusals, self._scalars, contextlib.ExitStack() as opened:
+            transport = self._open_transport(operator_page(self._folder, token), refusals)
+            opened.callback(transport.close)
+            roster = Roster(transport)
+            roster.admit(self._registry.active())  # before a device can ask and be told it is unknown
             transport.start()
-            enrolment = self._open_enrolment(transport)
-            try:
-                with (
-                    DepartureWatch(self._registry, lambda devices: self._revoke(transport, devices)),
-                    transport.session() as session,
-                ):
-                    log.info("taking devices on port %d", server.fleet_port)
-                    server_app(self._federation, self._eligible, last_round)(session.grid, session.context)
-            finally:
-                enrolment.stop(_GRACE_SECONDS).wait()
-        finally:
-            transport.close()
+            enrolment = self._open_enrolment(roster)
+            opened.callback(lambda: enrolment.stop(_GRACE_SECONDS).wait())
+            opened.enter_context(DepartureWatch(self._registry, roster.revoke))
+            session = opened.enter_context(transport.session())
+            log.info("taking devices on port %d", self._settings.server.fleet_port)
+            address = keep_address(self._folder, transport.loopback_port, token)
+            self._display.note(f"The operator's page: {address}")
+            server_app(self._federation, roster.devices, last_round)(session.grid, session.context)
 
     def stop(self) -> None:
         self._stop.set()
 
-    def _admit(self, transport: Transport, devices: Iterable[Device]) -> None:
-        by_key = {device.node_key: device for device in devices}
-        admitted = {node: by_key[key] for node, key in transport.admit(by_key).items()}
-        with self._nodes_lock:
-            self._nodes |= admitted
+    def _announce(self, summary: RoundSummary) -> None:
+        self._display.add(summary)
+        self._scalars.add(summary)
 
-    def _revoke(self, transport: Transport, devices: Iterable[Device]) -> None:
-        """No later round asks these devices; what they were asked is waited for until its deadline at most."""
-        keys = {device.node_key for device in devices}
-        transport.revoke(keys)
-        with self._nodes_lock:
-            self._nodes = {node: device for node, device in self._nodes.items() if device.node_key not in keys}
+    def _observe(self, phase: Phase) -> None:
+        phase.write(self._folder)
+        self._display.show(phase)
 
-    def _eligible(self) -> dict[int, Device]:
-        with self._nodes_lock:
-            return dict(self._nodes)
+    def _open_transport(self, pages: ASGIApp, refusals: Refusals) -> Transport:
+        server = self._settings.server
+        limits = Limits(
+            requests_per_second=server.requests_per_second,
+            body_seconds=server.body_seconds,
+            max_connections=server.max_connections,
+        )
+        return Transport(
+            self._folder,
+            server.bind,
+            server.fleet_port,
+            server.max_body_mib * _MIB,
+            limits,
+            server.loopback_port,
+            pages,
+            refusals.count,
+        )
 
-    def _open_enrolment(self, transport: Transport):  # type: ignore[no-untyped-def]
+    def _open_enrolment(self, roster: Roster):  # type: ignore[no-untyped-def]
         server = self._settings.server
         service = EnrolmentService(
             self._registry,
             describe(self._settings, self._policy, self._key),
             self._key,
             f"{server.host}:{server.fleet_port}",
-            admit=lambda devices: self._admit(transport, devices),
-            revoke=lambda devices: self._revoke(transport, devices),
+            admit=roster.admit,
+            revoke=roster.revoke,
         )
         return start_enrolment(service, server, renewing_credentials(self._folder))
 
@@ -136,20 +156,3 @@ class Server:
         chosen = self._settings.model
         model, header, _ = initial_model(chosen.initial, chosen.name, chosen.scheme, INPUT_SHAPE)
         return model, header
-
-
-def describe(settings: Settings, policy: Policy, key: Ed25519PrivateKey) -> messages.Terms:
-    """The study's terms, signed by the server's key."""
-    study = settings.study
-    terms = messages.Terms(
-        study=study.id,
-        title=study.title,
-        controller=study.controller,
-        contact=study.contact,
-        purpose=study.purpose,
-        consent_text=study.consent_text,
-        policy=canonical(policy.model_dump(mode="json")).decode(),
-        server_key=key.public_key().public_bytes_raw(),
-    )
-    terms.signature = key.sign(terms_form(terms))
-    return terms

@@ -37,11 +37,16 @@ class ServerSettings(_Section):
     """Address of this machine that the listeners open."""
     fleet_port: Port
     enrolment_port: Port
+    loopback_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Of the listener for this machine alone; 0 is any free one."""
     max_body_mib: Count = 16
     grpc_health: bool = False
     """Whether the enrolment port answers gRPC health checks, which need no invitation."""
     grpc_reflection: bool = False
     """Whether it describes its protocol to whoever asks."""
+    body_seconds: Positive = 60.0
+    requests_per_second: Positive = 20.0
+    max_connections: Count = 2000
 
 
 class ModelSettings(_Section):

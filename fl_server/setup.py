@@ -7,7 +7,7 @@ from pathlib import Path
 import tomli_w
 
 from fl_server.aggregation import rule_by_settings
-from fl_server.certificates import create_identity
+from fl_server.certificates import Brought, create_identity
 from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
 from fl_server.policy_in_force import policy_in_force
@@ -24,7 +24,7 @@ CONSENT_TEXT = (
 )
 
 
-def create_federation(root: Path, overrides: dict[str, dict[str, object]]) -> Settings:
+def create_federation(root: Path, overrides: dict[str, dict[str, object]], brought: Brought | None = None) -> Settings:
     """Writes `federation.toml`, keys and certificates to `root`; `overrides` are entries by section.
 
     A port that is 0 or not given is chosen among those that are free now. Raises SettingsError where `root` holds a
@@ -42,7 +42,7 @@ def create_federation(root: Path, overrides: dict[str, dict[str, object]]) -> Se
     settings = checked_settings(sections, folder.settings)
     rule_by_settings(settings.aggregation, settings.privacy_policy())  # refused before anything is written
     folder.create()
-    create_identity(folder, settings.study.id, settings.server.host)
+    create_identity(folder, settings.study.id, settings.server.host, brought)
     Registry(folder.enrolment)
     atomic_write(
         folder.settings, tomli_w.dumps(settings.model_dump(exclude_none=True), multiline_strings=True).encode()

@@ -20,6 +20,8 @@ from shared_models.privacy.ledger import Entry, parse_entry
 from shared_models.privacy.receipts import Receipt
 
 WIRE_VERSION = 2
+WIRE_HEADER = "x-attune-wire"
+"""A device names its wire format in every request, so that one that is too old is told so, not just refused."""
 _MAX_TEXT = 4096
 _VECTOR = "values"
 _NONCE = re.compile("[0-9a-f]{32}")  # it becomes a file name on the device

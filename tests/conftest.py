@@ -6,6 +6,7 @@ import secrets
 import signal
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,8 +33,8 @@ from fl_server.enrolment.limiter import RefusalLimit
 from fl_server.enrolment.listener import renewing_credentials, start_enrolment
 from fl_server.enrolment.registry import Device, Registry
 from fl_server.enrolment.service import EnrolmentService
+from fl_server.enrolment.terms import describe
 from fl_server.folder import FederationFolder
-from fl_server.server import describe
 from fl_server.settings import load_settings
 from fl_server.setup import create_federation
 from fl_server.transport import Transport
@@ -338,6 +339,8 @@ class Fleet:
     grid: Grid
     address: str
     loopback_address: str
+    refusals: Counter[str]
+    """Why requests were refused."""
     task: tuple[int, int, int]
     """Flower's task, run and node id of the run in progress."""
 
@@ -348,7 +351,7 @@ class Fleet:
     def admit(self, identity: Identity) -> int:
         """The node id of a device that is let in."""
         node_key = identity.node.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        [node] = self.transport.admit([node_key])
+        [node] = self.transport.admit({node_key: "0a1b2c3d"})
         return node
 
     def send(self, node: int, content: RecordDict | None = None, ttl: float = 60) -> str:
@@ -369,13 +372,16 @@ def _running_fleet(folder: FederationFolder) -> Iterator[Fleet]:
     with contextlib.ExitStack() as stack:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of libraries that Flower calls
-            transport = Transport(folder, "127.0.0.1", 0, max_body=1 << 20)
+            refusals = Counter[str]()
+            transport = Transport(
+                folder, "127.0.0.1", 0, max_body=1 << 20, count=lambda reason: refusals.update([reason])
+            )
             stack.callback(transport.close)
             transport.start()
             session = stack.enter_context(transport.session())
         address = f"127.0.0.1:{transport._public.getsockname()[1]}"
         task = TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id
-        yield Fleet(folder, transport, session.grid, address, transport._loopback_address, task)
+        yield Fleet(folder, transport, session.grid, address, transport._loopback_address, refusals, task)
 
 
 @pytest.fixture(scope="session")

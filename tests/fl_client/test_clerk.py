@@ -11,7 +11,7 @@ from fl_client.countersigned import kept_receipt
 from fl_client.enrolment import accept, read_offer
 from fl_client.settings import Limits
 from fl_server.certificates import load_signing_key
-from fl_server.server import describe
+from fl_server.enrolment.terms import describe
 from fl_server.settings import load_settings
 from shared_models.errors import ConsentError, LedgerError
 from shared_models.privacy.events import Erased, Released

@@ -267,6 +267,11 @@ def test_a_line_that_was_down_is_no_reason_to_connect_anew(make, clock):
     assert loop.reports == ["connected", "nobody answers.", "connected", "training", "connected"]
 
 
+def test_a_server_that_asks_to_be_left_alone_is_left_alone(make, clock):
+    make(LineDownError("busy", retry_after=900.0), a_task).run()
+    assert clock.waits[0] == 900.0
+
+
 def test_while_the_line_is_down_the_same_answer_is_sent_again(make):
     loop, answers = make(a_task), []
     loop.reply = lambda task: answers.append(update(task)) or answers[-1]

@@ -9,7 +9,7 @@ from fl_client.home import Identity, load_enrolment
 from fl_client.settings import Limits
 from fl_client.terms import adopt, ask_terms, policy_of
 from fl_server.certificates import load_signing_key
-from fl_server.server import describe
+from fl_server.enrolment.terms import describe
 from fl_server.settings import load_settings
 from shared_models.enrolment import enrolment_pb2 as messages
 from shared_models.enrolment.proofs import terms_form

@@ -19,7 +19,7 @@ from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, 
 
 from fl_client import transport
 from fl_client.home import Identity
-from fl_client.transport import NodeConnection, connect
+from fl_client.transport import LineDownError, NodeConnection, connect
 from fl_server import certificates
 from fl_server.certificates import issue_server_certificate
 from shared_models.errors import AddressError, CertificateError, ClockError, EnrolmentError, WireError
@@ -134,7 +134,7 @@ def test_no_device_can_take_or_answer_the_tasks_of_another(fleet, node, dial):
     with dial() as connection, connect(fleet.address, fleet.ca_pem, other.node) as thief:
         fleet.send(node)
         own, thief._node = thief._node, Node(node_id=node)
-        with pytest.raises(EnrolmentError):
+        with pytest.raises(AddressError, match="status 403"):
             thief.pull()
         thief._node = own
         assert thief.pull() is None
@@ -317,20 +317,94 @@ def test_a_task_that_is_not_built_as_one_is_refused(parts):
             pull_from(Server(*broken))
 
 
+class Beating:
+    """A connection that was idle at some of its wake-ups, and whose heartbeats meet errors."""
+
+    def __init__(self, *idle):
+        self.idle, self.errors = list(idle), [AddressError, CertificateError, ClockError, EnrolmentError]
+        self.beats = 0
+
+    @property
+    def is_idle(self):
+        return self.idle.pop(0)
+
+    def heartbeat(self):
+        self.beats += 1
+        raise self.errors[self.beats - 1]("not now")
+
+
+class Wakes:
+    """Stands for the event that ends the heartbeats, after so many of them."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def wait(self, seconds):
+        assert seconds == transport._HEARTBEAT_SECONDS == 15
+        self.count -= 1
+        return self.count < 0
+
+
 def test_heartbeats_go_on_through_errors_until_the_end():
-    class Done:
-        waits = 0
+    connection = Beating(False, False, False, False)
+    transport._beat(connection, Wakes(4))
+    assert connection.beats == 4
 
-        def wait(self, seconds):
-            assert seconds == transport._HEARTBEAT_SECONDS == 15
-            self.waits += 1
-            return self.waits > 4
 
-    beats = []
+def test_who_has_just_asked_in_vain_sends_no_heartbeat():
+    connection = Beating(True, True, False, True)
+    transport._beat(connection, Wakes(4))
+    assert connection.beats == 1
 
-    def heartbeat():
-        beats.append(1)
-        raise (AddressError, CertificateError, ClockError, EnrolmentError)[len(beats) - 1]("not now")
 
-    transport._beat(heartbeat, Done())
-    assert len(beats) == 4
+def test_a_device_is_idle_from_an_empty_answer_until_a_task(fleet, node, dial):
+    with dial() as connection:
+        assert not connection.is_idle
+        connection.pull()
+        assert connection.is_idle
+        fleet.send(node)
+        connection.pull()
+        assert not connection.is_idle
+
+
+def test_asking_for_a_task_keeps_a_device_online(fleet, node, dial):
+    with dial() as connection:
+        fleet.transport._state.deactivate_node(node)
+        assert node not in fleet.grid.get_node_ids()
+        connection.pull()
+        assert node in fleet.grid.get_node_ids()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "words"),
+    [("1", "server is older than this device's Attune"), ("99", "device's Attune is older than the study's server")],
+)
+def test_another_wire_format_says_who_is_behind_and_waits_long(theirs, words):
+    error = transport._status_error(httpx.Response(426, headers={"x-attune-wire": theirs}))
+    assert isinstance(error, LineDownError)
+    assert words in str(error)
+    assert error.retry_after >= 600
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("999999", 3600), (None, 0), ("soon", 0), ("-1", 0)])
+def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(header, seconds):
+    headers = {} if header is None else {"retry-after": header.encode()}
+    for status in (408, 409, 429, 503):
+        error = transport._status_error(httpx.Response(status, headers=headers))
+        assert isinstance(error, LineDownError)
+        assert error.retry_after == seconds
+
+
+def test_a_server_cannot_send_a_device_elsewhere(dial, node):
+    with dial() as connection:
+        web, asked = connection._client._client, []
+
+        def redirect(request):
+            asked.append(request.url.path)
+            return httpx.Response(307, headers={"location": f"https://{request.url.host}:1/elsewhere"})
+
+        web._transport, kept = httpx.MockTransport(redirect), web._transport
+        with pytest.raises(AddressError, match="status 307"):
+            connection.pull()
+        web._transport = kept
+        assert asked == ["/v1/fleet/pull-messages"]

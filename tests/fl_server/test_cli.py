@@ -172,6 +172,31 @@ def test_a_new_certificate_keeps_the_authority(run, folder):
     assert ca_fingerprint(folder) == fingerprint
 
 
+def test_a_certificate_is_brought_with_its_key_or_not_at_all(run, fails, folder, tmp_path):
+    chain, key = tmp_path / "chain.pem", tmp_path / "server.key"
+    chain.write_bytes(folder.certificate.read_bytes())
+    key.write_bytes(folder.certificate_key.read_bytes())
+    both = ("--certificate", chain, "--certificate-key", key)
+    assert run("renew", folder.root) == 0
+    assert run("renew", folder.root, *both) == 0
+    assert folder.certificate.read_bytes() == chain.read_bytes()
+    assert run("init", tmp_path / "other", *both) == 0
+    other = FederationFolder(tmp_path / "other")
+    assert ca_fingerprint(other) == ca_fingerprint(folder)
+    assert "--certificate CHAIN --certificate-key KEY" in fails(18, "renew", other.root)
+    for command, where in (("init", tmp_path / "third"), ("renew", folder.root)):
+        assert "belong together" in fails(2, command, where, *both[:2])
+        assert "belong together" in fails(2, command, where, *both[2:])
+    assert not (tmp_path / "third").exists()
+
+
+def test_a_certificate_that_runs_out_soon_is_warned_of_at_the_start(run, capsys, small_start, monkeypatch):
+    certificates.issue_server_certificate(small_start, "127.0.0.1", 9)
+    monkeypatch.setattr("fl_server.server.Server.run", lambda server, last_round: None)
+    assert run("start", small_start.root) == 0
+    assert "expires in 8 days" in capsys.readouterr().out
+
+
 @pytest.fixture
 def small_start(folder, benchmark, monkeypatch):
     """A federation that starts at once: few benchmark sequences, untrained weights."""

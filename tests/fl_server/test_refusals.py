@@ -31,8 +31,8 @@ def timers(monkeypatch):
 
 def test_counts_begin_at_zero_with_each_start(folder, timers):
     with Refusals(folder) as refusals:
-        refusals.count("rate")
-    assert Refusals.read(folder) == {"rate": 1}
+        refusals.count("too_many_requests")
+    assert Refusals.read(folder) == {"too_many_requests": 1}
     Refusals(folder)
     assert Refusals.read(folder) == {}
 
@@ -40,31 +40,33 @@ def test_counts_begin_at_zero_with_each_start(folder, timers):
 def test_the_file_is_written_once_in_a_second_however_many_come(folder, timers):
     refusals = Refusals(folder)
     for _ in range(1000):
-        refusals.count("path")
+        refusals.count("no_such_call")
     assert [timer.seconds for timer in timers] == [1.0]
     assert Refusals.read(folder) == {}
     timers[0].function()
-    assert Refusals.read(folder) == {"path": 1000}
-    refusals.count("path")
+    assert Refusals.read(folder) == {"no_such_call": 1000}
+    refusals.count("no_such_call")
     assert len(timers) == 2
 
 
 def test_closing_writes_what_is_left(folder, timers):
     with Refusals(folder) as refusals:
-        refusals.count("key")
+        refusals.count("unknown_key")
     assert timers[0].cancelled
     assert timers[0].daemon
-    assert Refusals.read(folder) == {"key": 1}
+    assert Refusals.read(folder) == {"unknown_key": 1}
 
 
 def test_several_threads_lose_nothing(folder):
     with Refusals(folder) as refusals:
-        threads = [threading.Thread(target=lambda: [refusals.count("rate") for _ in range(500)]) for _ in range(8)]
+        threads = [
+            threading.Thread(target=lambda: [refusals.count("too_many_requests") for _ in range(500)]) for _ in range(8)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    assert Refusals.read(folder) == {"rate": 4000}
+    assert Refusals.read(folder) == {"too_many_requests": 4000}
 
 
 def test_reasons_are_bounded(folder, timers):
@@ -77,11 +79,11 @@ def test_reasons_are_bounded(folder, timers):
 
 
 def test_the_largest_count_comes_first_and_unknown_names_are_left_out(folder):
-    folder.refusals.write_text(json.dumps({"rate": 2, "canary": 9, "path": 5, "slow": 0}))
-    assert list(Refusals.read(folder).items()) == [("path", 5), ("rate", 2)]
+    folder.refusals.write_text(json.dumps({"too_many_requests": 2, "canary": 9, "no_such_call": 5, "too_slow": 0}))
+    assert list(Refusals.read(folder).items()) == [("no_such_call", 5), ("too_many_requests", 2)]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"path": "many"}', b'{"path": [1]}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"no_such_call": "many"}', b'{"no_such_call": [1]}'])
 def test_a_damaged_file_counts_nothing(folder, content):
     folder.refusals.write_bytes(content)
     assert Refusals.read(folder) == {}
@@ -89,7 +91,7 @@ def test_a_damaged_file_counts_nothing(folder, content):
 
 def test_a_full_disk_stops_nobody_who_counts(folder, timers, monkeypatch, caplog):
     refusals = Refusals(folder)
-    refusals.count("rate")
+    refusals.count("too_many_requests")
 
     def full(path, data):
         raise disk_full(path)
@@ -99,4 +101,4 @@ def test_a_full_disk_stops_nobody_who_counts(folder, timers, monkeypatch, caplog
     assert "could not be written" in caplog.text
     monkeypatch.undo()
     refusals.close()
-    assert Refusals.read(folder) == {"rate": 1}
+    assert Refusals.read(folder) == {"too_many_requests": 1}

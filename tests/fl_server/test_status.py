@@ -184,12 +184,12 @@ def test_a_line_of_an_older_version_has_no_f1(folder, log):
 
 def test_what_else_an_operator_looks_after(folder, log):
     with Refusals(folder) as refusals:
-        refusals.count("rate")
+        refusals.count("too_many_requests")
     marked = Promoted(round=3, model_hash="0" * 64, at=datetime.now(UTC))
     folder.promoted.write_text(marked.model_dump_json())
     log((1, "failed", 0.0))
     status = read_status(folder)
-    assert (status.refusals, status.promoted_round, status.failed_rounds) == ({"rate": 1}, 3, 1)
+    assert (status.refusals, status.promoted_round, status.failed_rounds) == ({"too_many_requests": 1}, 3, 1)
     assert status.certificate_days == 396
     assert status.disk_free_bytes > 0
     issue_server_certificate(folder, "127.0.0.1", days=0)
@@ -200,7 +200,7 @@ def test_a_person_reads_the_same(folder, log, phase):
     log((0, "start", 0.0), (1, "checkpointed", 1.5), (2, "failed", 1.5))
     phase("paused", why="The disk is full.")
     with Refusals(folder) as refusals:
-        refusals.count("slow")
+        refusals.count("too_slow")
     folder.promoted.write_text(Promoted(round=1, model_hash="0" * 64, at=datetime.now(UTC)).model_dump_json())
     console = Console(width=200, record=True, file=open(os.devnull, "w"))  # noqa: SIM115 - closed with the test
     with console.file, only_one(folder.lock, "it"):

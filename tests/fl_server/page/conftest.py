@@ -87,7 +87,7 @@ def lively(folder: FederationFolder, write: Callable[..., None]) -> FederationFo
     write(_summary(0, "start", online=0, asked=0, accepted=0), *rounds[:7], failed, *rounds[7:])
     write(state="collecting", deadline=SINCE + 120, online=41, asked=37, accepted=3)
     with Refusals(folder) as refusals:
-        for reason in ("path", "path", "path", "rate"):
+        for reason in ("no_such_call", "path", "no_such_call", "too_many_requests"):
             refusals.count(reason)
     return folder
 

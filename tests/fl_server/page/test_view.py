@@ -134,7 +134,7 @@ def test_a_reader_of_any_kind_finds_their_way(lively, signed_in):
 def test_refusals_have_thousands_marked(folder, words):
     with Refusals(folder) as refusals:
         for _ in range(1200):
-            refusals.count("rate")
+            refusals.count("too_many_requests")
     assert "1,200" in words()
 
 

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import secrets
 import socket
-import ssl
 import stat
 import warnings
 
@@ -14,26 +13,20 @@ import numpy as np
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Error, Message, RecordDict
 from flwr.app.message import remove_content_from_message
+from flwr.common.constant import SYSTEM_TIME_TOLERANCE, TIMESTAMP_HEADER, TIMESTAMP_TOLERANCE
 from flwr.common.serde import message_to_proto
-from flwr.proto.control_pb2 import StartRunRequest
-from flwr.proto.fab_pb2 import Fab
-from flwr.proto.fleet_pb2 import PushMessagesRequest, RegisterNodeFleetRequest
+from flwr.proto.fleet_pb2 import PushMessagesRequest
 from flwr.proto.message_pb2 import ObjectTree, PushObjectRequest
-from flwr.proto.runtime_pb2 import AcquireTaskRequest
-from flwr.supercore.control import ControlHttpClient
+from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIGNATURE_HEADER
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_id, get_object_tree
-from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
-from flwr.supercore.primitives.asymmetric import public_key_to_bytes
-from flwr.supercore.runtime import RuntimeHttpClient
-from flwr.supernode.fleet_http_client import FleetHttpClient
-from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
 from fl_client import transport as client_transport
 from fl_client.home import Identity
 from fl_client.transport import connect
 from fl_server.folder import FederationFolder
+from fl_server.listeners.authentication import KEY_HEADER, NEWEST, OLDEST, SIGNATURE_HEADER, TIME_HEADER
 from fl_server.setup import create_federation
-from fl_server.transport import Transport, _Bearer
+from fl_server.transport import Transport
 from shared_models.errors import AddressError, RoundError
 
 CALL = "/v1/fleet/pull-messages"
@@ -58,149 +51,11 @@ def device(fleet):
     return device
 
 
-@pytest.fixture
-def web(fleet):
-    """A plain web client that trusts the federation's authority."""
-    context = ssl.create_default_context(cadata=fleet.ca_pem.decode())
-    with httpx.Client(verify=context, base_url=f"https://{fleet.address}") as client:
-        yield client
-
-
-@pytest.fixture
-def speak(fleet):
-    """`speak(head)`: the first line that the server answers to these bytes."""
-    context = ssl.create_default_context(cadata=fleet.ca_pem.decode())
-    host, port = fleet.address.split(":")
-
-    def speak(head):
-        with (
-            socket.create_connection((host, int(port)), timeout=20) as raw,
-            context.wrap_socket(raw, server_hostname=host) as connection,
-        ):
-            connection.sendall(head)
-            return connection.recv(4096).split(b"\r\n")[0]
-
-    return speak
-
-
 def test_the_adapter_was_written_for_this_version_of_flower():
     assert flwr.__version__ == "1.41.0", (
-        "Flower changed. fl_server/transport.py imports modules that Flower does not promise to keep:"
+        "Flower changed. fl_server/transport/ imports modules that Flower does not promise to keep:"
         " read each of its imports again, run the tests in this file, and then pin the new version here"
     )
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/health",
-        "/docs",
-        "/openapi.json",
-        "/v1/fleet/register-node",
-        "/v1/fleet/unregister-node",
-        "/v1/fleet/get-fab",
-        "/v1/fleet/get-run",
-        "/v1/control/start-run",
-        "/v1/control/list-runs",
-        "/v1/runtime/acquire-task",
-        "/v1/runtime/push-messages",
-        "/v1/runtime/pull-messages",
-        "/v1/fleet/%2e%2e/runtime/pull-messages",
-        "/v1/fleet/pull-messages%2f..%2fget-fab",
-    ],
-)
-def test_nothing_but_the_calls_of_our_node_is_there_from_outside(web, path):
-    for method in ("GET", "POST"):
-        response = web.request(method, path, content=b"x")
-        assert (response.status_code, response.content) == (404, b"")
-
-
-def test_who_was_not_let_in_is_refused_before_anything_is_read(speak):
-    head = f"POST {CALL} HTTP/1.1\r\nhost: x\r\ncontent-length: 500000\r\n\r\n"
-    assert speak(head.encode()) == b"HTTP/1.1 401 Unauthorized"
-
-
-@pytest.fixture
-def device_head(fleet, device):
-    """The head of a request in the name of a device; its signature is missing."""
-    with device():
-        key = sorted(fleet.transport._admitted)[0].decode()
-
-    def device_head(*headers):
-        lines = (f"POST {CALL} HTTP/1.1", "host: x", f"flwr-public-key: {key}", *headers)
-        return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-    return device_head
-
-
-def test_a_body_over_the_cap_is_refused_before_any_of_it_came(speak, device_head):
-    assert speak(device_head(f"content-length: {20 << 20}")).split()[1] == b"413"
-
-
-def test_a_body_of_unknown_length_is_refused_before_any_of_it_came(speak, device_head):
-    assert speak(device_head("transfer-encoding: chunked")) == b"HTTP/1.1 411 Length Required"
-    answer = speak(device_head("content-length: 4", "transfer-encoding: chunked"))
-    assert answer.split()[1] in (b"400", b"411")
-
-
-def test_a_twenty_mebibyte_post_is_refused(web):
-    with contextlib.suppress(httpx.WriteError, httpx.ReadError):  # the server hangs up while it is still being sent
-        assert web.post(CALL, content=bytes(20 << 20)).status_code in (401, 413)
-    assert web.post("/v1/fleet/get-fab", content=b"").status_code == 404
-
-
-def test_a_known_key_without_its_signature_opens_nothing(fleet, device, web):
-    with device():
-        key = sorted(fleet.transport._admitted)[0].decode()
-        headers = {"flwr-public-key": key, "content-type": "application/x-protobuf"}
-        assert web.post(CALL, content=b"", headers=headers).status_code in (400, 401, 415)
-
-
-@pytest.fixture
-def inside(fleet):
-    """`inside(kind, *interceptors)`: a client of Flower's other parts, from this machine."""
-    with contextlib.ExitStack() as stack:
-        yield lambda kind, *interceptors: stack.enter_context(
-            kind.from_server_address(fleet.loopback_address, False, fleet.ca_pem, interceptors=list(interceptors))
-        )
-
-
-def refused(call, request):
-    with pytest.raises(httpx.HTTPStatusError) as answer:
-        call(request)
-    return answer.value.response.status_code
-
-
-def test_flower_s_other_parts_are_on_this_machine_only(fleet):
-    assert fleet.loopback_address.startswith("127.0.0.1:")
-    assert fleet.loopback_address != fleet.address
-
-
-def test_without_this_process_s_token_no_run_is_started(fleet, inside):
-    for interceptors in ([], [_Bearer("guess")]):
-        client = inside(ControlHttpClient, RuntimeVersionHttpInterceptor(component_name="flwr CLI"), *interceptors)
-        assert refused(client.StartRun, StartRunRequest(fab=Fab(hash_str="0" * 64, content=b""))) == 401
-
-
-def test_without_this_process_s_secret_no_task_of_the_server_s_is_claimed(inside):
-    secret = SuperExecAuthHttpInterceptor(
-        master_secret=bytes(64), protected_methods=frozenset({"/flwr.proto.Runtime/AcquireTask"})
-    )
-    for interceptors in ([], [secret]):
-        client = inside(RuntimeHttpClient, RuntimeVersionHttpInterceptor(component_name="SuperExec"), *interceptors)
-        request = AcquireTaskRequest(supported_task_types=["flwr-serverapp"])
-        assert refused(client.AcquireTask, request) in (401, 403)
-
-
-def test_nobody_registers_a_node_by_himself_not_even_on_this_machine(inside):
-    key = Identity.generate().node
-    client = inside(
-        FleetHttpClient,
-        RuntimeVersionHttpInterceptor(component_name="SuperNode"),
-        NodeAuthHttpInterceptor(key, key.public_key()),
-    )
-    request = RegisterNodeFleetRequest(public_key=public_key_to_bytes(key.public_key()))
-    assert refused(client.RegisterNode, request) in (400, 403, 412, 501)
 
 
 def test_the_transport_s_state_is_for_its_owner_only(fleet):
@@ -421,3 +276,49 @@ def test_closing_before_the_start_frees_the_ports(folder):
         transport.close()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", port))
+
+
+def test_the_calls_are_exactly_those_of_our_own_node(fleet):
+    assert {path.removeprefix("/v1/fleet/") for path in fleet.transport._fleet._calls} == {
+        "activate-node",
+        "deactivate-node",
+        "send-node-heartbeat",
+        "pull-messages",
+        "push-messages",
+        "pull-object",
+        "push-object",
+        "confirm-message-received",
+    }
+
+
+def test_devices_sign_as_flower_s_own_server_checks_it():
+    """The listener checks in Flower's place: the same headers, the same bounds on the time."""
+    assert (
+        FLEET_HTTP_PUBLIC_KEY_HEADER.encode(),
+        FLEET_HTTP_SIGNATURE_HEADER.encode(),
+        TIMESTAMP_HEADER.encode(),
+    ) == (KEY_HEADER, SIGNATURE_HEADER, TIME_HEADER)
+    assert OLDEST.total_seconds() == TIMESTAMP_TOLERANCE + SYSTEM_TIME_TOLERANCE
+    assert NEWEST.total_seconds() == SYSTEM_TIME_TOLERANCE
+
+
+@pytest.mark.parametrize("tasks", [["0" * 64], ["", "not an id"], []])
+def test_asking_for_replies_to_a_task_that_is_not_there_breaks_nothing(fleet, tasks):
+    replies = fleet.replies(*tasks)
+    assert set(replies) <= set(tasks)
+    assert all(reply.has_error() for reply in replies.values())
+
+
+def test_a_page_is_served_beside_flower_s_interfaces(folder):
+    async def pages(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"the operator's page"})
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of libraries that Flower calls
+        transport = Transport(folder, "127.0.0.1", 0, 1000, pages=pages)
+    try:
+        transport.start()
+        assert httpx.get(f"http://127.0.0.1:{transport.loopback_port}/").text == "the operator's page"
+    finally:
+        transport.close()

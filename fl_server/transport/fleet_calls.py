@@ -1,0 +1,143 @@
+"""The eight calls of Flower's Fleet API that our node makes, answered by Flower's own handlers.
+
+The handlers are called in process: of Flower's web application nothing is between the public listener and them.
+"""
+
+import time
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL
+from flwr.proto.fleet_pb2 import (
+    ActivateNodeRequest,
+    ActivateNodeResponse,
+    DeactivateNodeRequest,
+    PullMessagesRequest,
+    PullMessagesResponse,
+    PushMessagesRequest,
+    PushMessagesResponse,
+)
+from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
+from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, ObjectTree, PullObjectRequest, PushObjectRequest
+from flwr.supercore.error import FlowerError
+from flwr.supercore.error.catalog import API_ERROR_MAP
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
+from flwr.superlink.servicer.fleet import fleet_handlers
+from google.protobuf.message import DecodeError, Message
+
+from fl_server.listeners.authentication import Device
+from fl_server.listeners.fleet import Call, Refused
+from fl_server.transport.database import Mailbox
+
+MAX_REPLY_OBJECTS = 100
+_BEAT_SECONDS = HEARTBEAT_DEFAULT_INTERVAL / 3
+Handler = Callable[[Any, Device], Message]
+
+
+class FleetCall:
+    """A call whose request has the type `request_type`, is checked by `check`, and answered by `handler`."""
+
+    def __init__(self, request_type: type[Message], handler: Handler, check: Callable[[Any, Device], None]) -> None:
+        self._request_type, self._handler, self._check = request_type, handler, check
+
+    def parse(self, body: bytes) -> Message:
+        try:
+            return self._request_type.FromString(body)
+        except DecodeError as error:
+            raise Refused(400, "malformed") from error
+
+    def check(self, request: Any, device: Device) -> None:
+        self._check(request, device)
+
+    def answer(self, request: Any, device: Device) -> bytes:
+        try:
+            return self._handler(request, device).SerializeToString()
+        except FlowerError as error:  # its text names nodes and keys
+            raise Refused(API_ERROR_MAP[error.code].http_status_code, f"flower_{error.code}") from error
+        except KeyError as error:  # what Flower raises for a run that is over and forgotten
+            raise Refused(403, "no_such_run") from error
+
+
+def fleet_calls(state: Any, mailbox: Mailbox, late: Callable[[str, Device], None]) -> dict[str, Call]:
+    """The calls by path, on Flower's LinkState. Whoever asks for a task is online without another call that says so.
+
+    `late` hears of replies that came too late or twice, by that word.
+    """
+    handlers = fleet_handlers
+    beats: dict[int, float] = {}
+
+    def activate_node(request: ActivateNodeRequest, device: Device) -> ActivateNodeResponse:
+        """A device that crashed is let back in at once, where Flower would have it wait until its last connection is
+        missed, for up to two heartbeats. One device runs one node: whatever connection it had is over."""
+        state.deactivate_node(device.node_id)
+        return handlers.activate_node(request, state)
+
+    def pull_messages(request: PullMessagesRequest, device: Device) -> PullMessagesResponse:
+        now = time.monotonic()
+        if now - beats.get(device.node_id, -_BEAT_SECONDS) >= _BEAT_SECONDS:
+            state.acknowledge_node_heartbeat(device.node_id, HEARTBEAT_DEFAULT_INTERVAL)
+            beats[device.node_id] = now
+        if not mailbox.has_task(device.node_id):  # nearly always; Flower would write to its file to find that out
+            return PullMessagesResponse()
+        return handlers.pull_messages(request, state, state.object_store)
+
+    def push_messages(request: PushMessagesRequest, device: Device) -> PushMessagesResponse:
+        head = request.messages_list[0].metadata
+        response = handlers.push_messages(request, state)
+        taken = mailbox.reply_to(head.reply_to_message_id)
+        if taken != head.message_id:  # Flower answers as if it had been taken
+            late("too_late" if taken is None else "second_reply", device)
+        return response
+
+    def on_state(handler: Callable[[Any, Any], Message]) -> Handler:
+        return lambda request, device: handler(request, state)
+
+    calls: dict[str, Call] = {
+        "activate-node": FleetCall(ActivateNodeRequest, activate_node, _own_key),
+        "deactivate-node": FleetCall(DeactivateNodeRequest, on_state(handlers.deactivate_node), _own_id),
+        "send-node-heartbeat": FleetCall(SendNodeHeartbeatRequest, on_state(handlers.send_node_heartbeat), _own_node),
+        "pull-messages": FleetCall(PullMessagesRequest, pull_messages, _own_node),
+        "push-messages": FleetCall(PushMessagesRequest, push_messages, _own_reply),
+        "pull-object": FleetCall(PullObjectRequest, on_state(handlers.pull_object), _own_node),
+        "push-object": FleetCall(PushObjectRequest, on_state(handlers.push_object), _own_node),
+        "confirm-message-received": FleetCall(
+            ConfirmMessageReceivedRequest,
+            lambda request, device: handlers.confirm_message_received(request, state, state.object_store),
+            _own_node,
+        ),
+    }
+    return {f"/v1/fleet/{name}": call for name, call in calls.items()}
+
+
+def _own_key(request: ActivateNodeRequest, device: Device) -> None:
+    _require(request.public_key == device.key)
+
+
+def _own_id(request: DeactivateNodeRequest, device: Device) -> None:
+    _require(request.node_id == device.node_id)
+
+
+def _own_node(request: Any, device: Device) -> None:
+    _require(request.node.node_id == device.node_id)
+
+
+def _own_reply(request: PushMessagesRequest, device: Device) -> None:
+    """One reply, from this device. Flower takes a message that answers nothing for a task to another device, and
+    believes what a message says of its sender."""
+    _own_node(request, device)
+    if len(request.messages_list) != 1 or len(request.message_object_trees) != 1:
+        raise Refused(400, "malformed")
+    [head], [tree] = request.messages_list, request.message_object_trees
+    _require(head.metadata.src_node_id == device.node_id)
+    if not head.metadata.reply_to_message_id or tree.object_id != head.metadata.message_id or _is_too_wide(tree):
+        raise Refused(400, "malformed")
+
+
+def _is_too_wide(tree: ObjectTree) -> bool:
+    return next(islice(iterate_object_tree(tree), MAX_REPLY_OBJECTS, None), None) is not None
+
+
+def _require(is_own: bool) -> None:
+    if not is_own:
+        raise Refused(403, "spoofed")
