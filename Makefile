@@ -7,7 +7,7 @@ FUZZ_LOG ?= runs/fuzz.md
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint bench bench-transport fuzz examples proto constraints clean
+.PHONY: setup demo test lint bench bench-transport fuzz kills examples proto constraints clean
 
 setup: $(READY)
 
@@ -40,6 +40,10 @@ bench-transport: setup
 fuzz: setup
 	mkdir -p $(dir $(FUZZ_LOG))
 	ATTUNE_FUZZ_INPUTS=$(INPUTS) ATTUNE_FUZZ_LOG=$(FUZZ_LOG) $(VENV)/bin/pytest -q -p no:logging --timeout=0 tests/fuzz
+
+# Half an hour on two idle cores; the suite has a short form of it.
+kills: setup
+	$(VENV)/bin/python -m tests.kills --kills 500 --out docs/evidence/kills.md
 
 # The reports in docs/examples: of the demo, and of a simulated study.
 examples: demo

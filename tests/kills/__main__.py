@@ -1,6 +1,7 @@
 """Kills a federation's processes again and again, and checks after each kill that nothing is lost."""
 
 import argparse
+import itertools
 import subprocess
 import sys
 import tempfile
@@ -21,17 +22,16 @@ _KILLS_A_WORLD = 50
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="of the first federation; each further one counts on")
     parser.add_argument("--out", type=Path, help="where the log goes")
-    chosen = parser.parse_args()
+    given = parser.parse_args()
     torch.set_num_threads(1)
-    console, began, tally, places = Console(soft_wrap=True), time.monotonic(), Tally(), Counter[str]()
-    for number, kills in enumerate(_parts(chosen.kills)):
-        seed = chosen.seed + number
-        console.print(f"world {number}, seed {seed}: {kills} kills")
+    console, began = Console(soft_wrap=True, highlight=False), time.monotonic()
+    number, tally, chosen = itertools.count(1), Tally(), Counter[str]()
+    for seed, kills in enumerate(_parts(given.kills), start=given.seed):
         with tempfile.TemporaryDirectory(prefix="kills-", ignore_cleanup_errors=True) as root:
             world = World(Path(root))
-            walk = Walk(world, seed, places, console.print)
+            walk = Walk(world, seed, chosen, lambda text: console.print(f"{next(number)} of {given.kills}: {text}"))
             try:
                 walk.run(kills)
             except Violation as violation:
@@ -41,14 +41,14 @@ def main() -> int:
                 world.end()
         tally += walk.tally
     seconds = time.monotonic() - began
-    if chosen.out is not None:
-        write_log(chosen.out, tally, chosen.seed, seconds, _commit())
+    if given.out is not None:
+        write_log(given.out, tally, given.seed, seconds, _commit())
     console.print(f"{tally.kills.total()} kills in {seconds:.0f} s, {tally.rounds} rounds, nothing lost")
     return 0
 
 
 def _parts(kills: int) -> list[int]:
-    """A device's budget lasts for so many rounds: a long walk goes through several worlds."""
+    """Kills by federation: a device's budget lasts for so many rounds."""
     whole, rest = divmod(kills, _KILLS_A_WORLD)
     return [_KILLS_A_WORLD] * whole + [rest] * (rest > 0)
 

@@ -1,8 +1,10 @@
 """A device without a camera: everything that `fl-client run` makes for the network side, and sequences of noise."""
 
+import os
 import sys
 import threading
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from safetensors.torch import save_file
 
 from fl_client import cli
 from fl_client.app import client_app
+from fl_client.clerk import Clerk
 from fl_client.consent import ConsentBook
 from fl_client.home import Home, Identity, load_enrolment
 from fl_client.journal import open_journal
@@ -88,13 +91,21 @@ def take_part(number: int, place: Path, notes: Path, doom: Doom) -> None:
     with only_one(home.lock, f"The device in {home.root}"):
         identity = Identity.load(home, vault)
         journal = open_journal(home, vault, enrolment, identity)
-        engine = engine_by_name(settings.training.engine)
+        engine, stop = engine_by_name(settings.training.engine), threading.Event()
         participant = Participant(enrolment, settings.limits, consent, MemoryStore(number), journal, engine)
         app = client_app(Witness(participant, _shapes(enrolment.policy), notes))  # type: ignore[arg-type]
-        node = NodeLoop(
-            enrolment, identity.node, journal, app, consent, settings.node, threading.Event(), lambda state: None
-        )
-        node.run()
+        clerk = Clerk(home, enrolment, identity, journal, settings.limits, stop)
+        threading.Thread(target=_or_end, args=(clerk.run,), daemon=True).start()
+        NodeLoop(enrolment, identity.node, journal, app, consent, settings.node, stop, lambda state: None).run()
+
+
+def _or_end(work: Callable[[], None]) -> None:
+    """What goes wrong in a thread ends the process, as it ends the real daemon."""
+    try:
+        work()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
 
 
 def _shapes(policy: Policy) -> Shapes:

@@ -107,13 +107,13 @@ class Probe:
         return watched
 
     def _connection_type(self, path: Path) -> type[sqlite3.Connection]:
-        watch = self._watched("commit", lambda connection: sqlite3.Connection.commit(connection))
+        watch = self._watched("commit", sqlite3.Connection.execute)
 
         class Connection(sqlite3.Connection):
             database = path
 
-            def commit(self) -> None:
-                watch(self)
+            def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+                return (watch if statement == "COMMIT" else sqlite3.Connection.execute)(self, statement, *values)
 
         return Connection
 

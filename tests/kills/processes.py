@@ -1,5 +1,6 @@
 """Real processes in a hundredth of a second: forked from one that has imported everything and has no thread."""
 
+import ctypes
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _POLL_SECONDS = 0.02
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG in Linux's prctl.h
 
 
 class Process:
@@ -57,6 +59,7 @@ def until(holds: Callable[[], bool], seconds: float) -> bool:
 
 def _run(work: Callable[[], None], output: Path) -> int:
     """The exit code. Never returns into what the parent was doing."""
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     descriptor = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

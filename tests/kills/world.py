@@ -3,9 +3,10 @@
 import json
 import os
 import socket
+import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -92,6 +93,15 @@ class World:
         folder, bundle = str(self.folder.root), str(self.root / "bundle.zip")
         self.call(lambda: _call_server("report", folder, "--format", "bundle", "--out", bundle), "report")
         self.call(lambda: _call_server("verify", bundle), "verify")
+
+    def registry_is_locked(self) -> bool:
+        """Whether the server is writing to it at this moment."""
+        try:
+            with closing(sqlite3.connect(self.folder.enrolment, timeout=0)) as registry:
+                registry.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            return True
+        return False
 
     def call(self, work: Callable[[], None], name: str) -> None:
         """Runs `work` in a process of its own to its end."""
