@@ -60,6 +60,8 @@ _MAX_TASK_OBJECTS = 1000
 _CLOCK_TOLERANCE_SECONDS = 5
 _LINGER_SECONDS = 3.0
 _HEARTBEAT_SECONDS = HEARTBEAT_DEFAULT_INTERVAL / 2
+_TIMEOUT_SECONDS = 30.0
+_KEEP_ALIVE_SECONDS = 40.0  # the server keeps it for longer
 _VERSION_SECONDS = 900.0
 _LONGEST_WAIT_SECONDS = 3600.0
 _BUSY = (
@@ -82,14 +84,19 @@ class LineDownError(AddressError):
 
 
 class _OurHttpClient(FleetHttpClient):
-    """Flower's, but that it goes where it is told to and nowhere else, and names its wire format in each request."""
+    """Flower's, but that it follows no redirect, names its wire format in each request, and keeps its line open."""
 
     def __init__(self, address: str, ca_pem: bytes, interceptors: list[Any]) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata=ca_pem.decode("ascii"))
         super().__init__(f"https://{address}", interceptors=interceptors, verify=context)
-        self._client.follow_redirects = False
-        self._client.headers[WIRE_HEADER] = str(WIRE_VERSION)
+        self._client.close()
+        self._client: httpx.Client = httpx.Client(
+            verify=context,
+            timeout=_TIMEOUT_SECONDS,
+            limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE_SECONDS),
+            headers={WIRE_HEADER: str(WIRE_VERSION)},
+        )
 
 
 class NodeConnection:

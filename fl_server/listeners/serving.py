@@ -1,6 +1,7 @@
 """Sockets and HTTP servers that nobody can hold by being slow."""
 
 import asyncio
+import asyncio.sslproto
 import socket
 import ssl
 from collections import Counter
@@ -16,8 +17,10 @@ from shared_models.errors import AddressError
 _HEAD_SECONDS = 10.0
 _HANDSHAKE_SECONDS = 10.0
 _GOODBYE_SECONDS = 5.0
-_KEEP_ALIVE_SECONDS = 15
-"""An idle TLS connection costs about 280 KB, a new handshake about 1.3 ms: devices that ask every 20 s come anew."""
+_KEEP_ALIVE_SECONDS = 60
+"""Longer than devices wait between two questions, so that a question seldom costs a handshake."""
+_TLS_BUFFER_BYTES = 32 << 10
+"""asyncio sets 256 KiB aside for each connection, idle and unfinished ones too: a thousand would fill the memory."""
 GRACE_SECONDS = 1
 
 
@@ -131,6 +134,7 @@ class HttpServer(uvicorn.Server):
             return
         seconds: dict[str, Any] = {}
         if self._context is not None:
+            asyncio.sslproto.SSLProtocol.max_size = _TLS_BUFFER_BYTES
             seconds = {"ssl_handshake_timeout": _HANDSHAKE_SECONDS, "ssl_shutdown_timeout": _GOODBYE_SECONDS}
         loop = asyncio.get_running_loop()
         self.servers = [

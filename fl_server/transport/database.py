@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 def prepare(path: Path) -> None:
     """Before Flower opens it: empties and shrinks the file; a damaged one is set aside, and Flower makes a new one.
 
+    Nobody is online any more: else Flower would turn a device away for up to a minute after a server was killed.
+
     Raises StorageError where another program holds the file or the disk is full.
     """
     if not path.exists():
@@ -28,6 +30,7 @@ def prepare(path: Path) -> None:
     try:
         purge(path)
         with contextlib.closing(_open(path)) as database:
+            database.execute("UPDATE node SET status = 'offline', online_until = 0 WHERE status = 'online'")
             database.execute("VACUUM")
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF

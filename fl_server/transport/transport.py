@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import logging
 import secrets
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -189,7 +190,10 @@ class Transport:
             heartbeat.stop()
             grid.close()
             self._state.stop_run(run_id)
-            purge(self._database)
+            try:
+                purge(self._database)
+            except sqlite3.Error as error:  # the next start does it again, and says what is wrong if it cannot
+                log.warning("what the run left in %s could not be removed: %s", self._database.name, error)
 
     def close(self) -> None:
         """Stops both listeners and waits for them."""

@@ -63,12 +63,12 @@ def test_a_time_is_good_for_one_request_however_it_is_signed(authentication, lap
 
 def test_what_could_be_replayed_is_remembered_and_nothing_longer(authentication, laptop, clock):
     first = clock.now
-    for _ in range(1000):
+    for _ in range(400):
         authentication.identify(laptop.headers(clock.now))
         clock.now += SECOND
     assert len(laptop.device.times) <= OLDEST / SECOND + 1
     assert refused(authentication, laptop.headers(first)) == "wrong_clock"
-    for seconds in range(1, 305):
+    for seconds in range(1, 305, 8):
         with pytest.raises(Replayed):
             authentication.identify(laptop.headers(clock.now - seconds * SECOND))
 

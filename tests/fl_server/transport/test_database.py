@@ -68,6 +68,14 @@ def test_the_file_does_not_grow_over_fifty_restarts(path):
     assert count(path, "node") == 1
 
 
+def test_at_a_start_nobody_is_online_yet(path):
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE node SET status = 'online', online_until = 9e9")
+    prepare(path)
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT status, online_until FROM node").fetchall() == [("offline", 0)]
+
+
 def test_a_purge_while_flower_has_the_file_open_leaves_the_nodes(folder):
     transport, path = open_transport(folder), folder.transport
     try:

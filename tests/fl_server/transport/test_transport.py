@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import secrets
 import socket
+import ssl
 import stat
 import warnings
 
@@ -23,6 +24,7 @@ from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, 
 from fl_client import transport as client_transport
 from fl_client.home import Identity
 from fl_client.transport import connect
+from fl_server.certificates import issue_server_certificate
 from fl_server.folder import FederationFolder
 from fl_server.listeners.authentication import KEY_HEADER, NEWEST, OLDEST, SIGNATURE_HEADER, TIME_HEADER
 from fl_server.setup import create_federation
@@ -322,3 +324,28 @@ def test_a_page_is_served_beside_flower_s_interfaces(folder):
         assert httpx.get(f"http://127.0.0.1:{transport.loopback_port}/").text == "the operator's page"
     finally:
         transport.close()
+
+
+def test_a_running_server_uses_a_renewed_certificate_and_its_devices_stay(folder, start_fleet, monkeypatch):
+    monkeypatch.setattr("fl_server.transport.transport._CERTIFICATE_SECONDS", 0.01)
+    context = ssl.create_default_context(cafile=str(folder.ca_certificate))
+
+    def shown(address):
+        host, port = address.split(":")
+        with (
+            socket.create_connection((host, int(port)), timeout=20) as raw,
+            context.wrap_socket(raw, server_hostname=host) as line,
+        ):
+            return line.getpeercert(binary_form=True)
+
+    identity = Identity.generate()
+    with start_fleet(folder) as fleet:
+        before, node = shown(fleet.address), fleet.admit(identity)
+        with connect(fleet.address, fleet.ca_pem, identity.node) as connection:
+            issue_server_certificate(folder, "127.0.0.1")
+            while shown(fleet.address) == before:  # by its timeout this fails
+                pass
+            assert connection.pull() is None
+        with connect(fleet.address, fleet.ca_pem, identity.node) as connection:
+            fleet.send(node)
+            assert connection.pull() is not None
