@@ -26,6 +26,7 @@ from fl_server.transport.fleet_calls import MAX_REPLY_OBJECTS
 from shared_models.errors import RoundError
 
 _UNREADABLE = 1
+_REPLIES_AT_A_TIME = 4  # each is as large as the trained part, and a whole cohort answers within a second
 log = logging.getLogger(__name__)
 
 
@@ -57,7 +58,10 @@ class LoopbackGrid(HttpGrid):
             return super().push_messages(messages)
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        """The replies that are complete; one that cannot be read is an Error with the reason `unreadable`."""
+        """Replies that are complete, a few at a time: what is left comes with the next call.
+
+        One that cannot be read is an Error with the reason `unreadable`.
+        """
         with _round_errors():
             return self._pull(set(message_ids))
 
@@ -66,9 +70,16 @@ class LoopbackGrid(HttpGrid):
         response = self._runtime_client.PullMessages(request)
         heads = zip(response.messages_list, response.message_object_trees, strict=True)
         arriving = self._arriving | {head.metadata.reply_to_message_id: (head, tree) for head, tree in heads}
-        replies = {task: self._read(*arriving[task]) for task in tasks & arriving.keys()}
-        self._arriving = {task: arriving[task] for task, reply in replies.items() if reply is None}
-        return [reply for reply in replies.values() if reply is not None]
+        self._arriving = {task: arriving[task] for task in tasks & arriving.keys()}
+        replies: list[Message] = []
+        for task in list(self._arriving):
+            reply = self._read(*self._arriving[task])
+            if reply is not None:
+                del self._arriving[task]
+                replies.append(reply)
+            if len(replies) == _REPLIES_AT_A_TIME:
+                break
+        return replies
 
     def _read(self, head: MessageProto, tree: ObjectTree) -> Message | None:
         """The reply with this head, the only part that Flower has checked; None while other parts are missing."""
