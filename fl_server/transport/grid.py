@@ -2,13 +2,15 @@
 
 import itertools
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 import httpx
-from flwr.app import Error, Message
+from flwr.app import Error, Message, MessageType, Metadata
 from flwr.app.message import make_message
+from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
 from flwr.common.serde import metadata_from_proto
 from flwr.proto.message_pb2 import Message as MessageProto
 from flwr.proto.message_pb2 import ObjectTree
@@ -23,6 +25,7 @@ from flwr.superlink.grid import HttpGrid
 
 from fl_server.transport.credentials import WithHeader
 from fl_server.transport.fleet_calls import MAX_REPLY_OBJECTS
+from fl_server.transport.handouts import Handouts
 from shared_models.errors import RoundError
 
 _UNREADABLE = 1
@@ -37,10 +40,10 @@ class LoopbackGrid(HttpGrid):
     asked, each call here raises RoundError.
     """
 
-    def __init__(self, address: str, token: str, pass_: WithHeader) -> None:
-        """`pass_` opens the loopback listener."""
+    def __init__(self, address: str, token: str, pass_: WithHeader, handouts: Handouts) -> None:
+        """`pass_` opens the loopback listener; `handouts` knows the tasks that devices lost."""
         super().__init__(address, True, token=token)
-        self._pass = pass_
+        self._pass, self._handouts = pass_, handouts
         self._arriving: dict[str, tuple[MessageProto, ObjectTree]] = {}
 
     def _connect(self) -> None:
@@ -57,18 +60,38 @@ class LoopbackGrid(HttpGrid):
             return super().push_messages(messages)
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        """The replies that are complete; one that cannot be read is an Error with the reason `unreadable`."""
+        """The replies that are complete; one that cannot be read is an Error with the reason `unreadable`.
+
+        A task that its device lost is answered as if the device had gone offline with it.
+        """
         with _round_errors():
             return self._pull(set(message_ids))
 
     def _pull(self, tasks: set[str]) -> list[Message]:
+        ended = tasks & self._handouts.ended()  # before the replies: what was sent before that is among them
         request = PullAppMessagesRequest(message_ids=tasks - self._arriving.keys())
         response = self._runtime_client.PullMessages(request)
         heads = zip(response.messages_list, response.message_object_trees, strict=True)
         arriving = self._arriving | {head.metadata.reply_to_message_id: (head, tree) for head, tree in heads}
         replies = {task: self._read(*arriving[task]) for task in tasks & arriving.keys()}
-        self._arriving = {task: arriving[task] for task, reply in replies.items() if reply is None}
-        return [reply for reply in replies.values() if reply is not None]
+        complete = {task: reply for task, reply in replies.items() if reply is not None}
+        lost = ended - complete.keys()
+        self._arriving = {task: arriving[task] for task in replies.keys() - complete.keys() - lost}
+        return [*complete.values(), *map(self._lost, lost)]
+
+    def _lost(self, task: str) -> Message:
+        head = Metadata(
+            run_id=self.run.run_id,
+            message_id="",
+            src_node_id=SUPERLINK_NODE_ID,
+            dst_node_id=SUPERLINK_NODE_ID,
+            reply_to_message_id=task,
+            group_id="",
+            message_type=MessageType.TRAIN,
+            created_at=time.time(),
+            ttl=0.0,
+        )
+        return make_message(head, error=Error(ErrorCode.NODE_UNAVAILABLE, "the device lost the task"))
 
     def _read(self, head: MessageProto, tree: ObjectTree) -> Message | None:
         """The reply with this head, the only part that Flower has checked; None while other parts are missing."""
