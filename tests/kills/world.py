@@ -13,11 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fl_client.home import Home
+from fl_client.home import Home, load_enrolment
 from fl_server import cli as server_cli
 from fl_server.folder import FederationFolder
 from fl_server.settings import Settings
 from fl_server.setup import create_federation
+from fl_server.verify.lines import complete_lines
 from tests.kills import device
 from tests.kills.probe import Doom
 from tests.kills.processes import Process, until
@@ -89,7 +90,11 @@ class World:
             self.start(name)
 
     def verify(self) -> None:
-        """Writes the study's bundle of evidence and checks it, as an auditor does."""
+        """Hands over the devices' whole ledgers, writes the study's bundle of evidence, checks it as an auditor does."""
+        self.folder.device_ledgers.mkdir(mode=0o700, exist_ok=True)
+        for home in self.homes.values():
+            device = load_enrolment(home).pseudonym
+            (self.folder.device_ledgers / f"{device}.jsonl").write_bytes(complete_lines(home.ledger))
         folder, bundle = str(self.folder.root), str(self.root / "bundle.zip")
         self.call(lambda: _call_server("report", folder, "--format", "bundle", "--out", bundle), "report")
         self.call(lambda: _call_server("verify", bundle), "verify")
