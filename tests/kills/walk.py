@@ -43,8 +43,12 @@ class Walk:
     """One world from its enrolment to its last round. The same seed makes the same choices."""
 
     def __init__(self, world: World, seed: int, chosen: Counter[str], tell: Callable[[str], None]) -> None:
-        """chosen: how often each place was chosen in earlier walks, so that all places get their turn"""
+        """chosen: how often each place was chosen in earlier walks, so that all places get their turn
+
+        Where rounds wait for every device, only devices are killed.
+        """
         self._world, self._chance, self._chosen, self._tell = world, random.Random(seed), chosen, tell
+        self._victims = [SERVER] * (0 if world.waits else _SERVER_WEIGHT) + list(world.homes)
         self.tally = Tally()
 
     def run(self, kills: int) -> None:
@@ -73,7 +77,7 @@ class Walk:
 
         Points that are passed in few rounds, such as those of a start, are for a process that is about to start.
         """
-        victim = self._chance.choice([SERVER] * _SERVER_WEIGHT + list(self._world.homes))
+        victim = self._chance.choice(self._victims)
         if self._chance.random() < _AT_RANDOM:
             return victim, None
         passed = self._points(_kind(victim))
