@@ -23,3 +23,9 @@ def use_one_core() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, _NEVER)
+
+
+def give_memory_back() -> None:
+    """Hands what was freed since `use_one_core` back to the system: for a program that now waits for long."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)

@@ -19,6 +19,8 @@ _HANDSHAKE_SECONDS = 10.0
 _GOODBYE_SECONDS = 5.0
 _KEEP_ALIVE_SECONDS = 60
 """Longer than devices wait between two questions, so that a question seldom costs a handshake."""
+_UNSENT_BYTES = 64 << 10
+"""What may wait for one receiver: asyncio's own half a MiB, times a cohort, would fill the memory."""
 _TLS_BUFFER_BYTES = 32 << 10
 """asyncio sets 256 KiB aside for each connection, idle and unfinished ones too: a thousand would fill the memory."""
 GRACE_SECONDS = 1
@@ -85,6 +87,7 @@ class ImpatientProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(_UNSENT_BYTES)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:

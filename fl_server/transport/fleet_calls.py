@@ -32,6 +32,8 @@ from fl_server.transport.database import Mailbox
 from fl_server.transport.handouts import Handouts
 
 MAX_REPLY_OBJECTS = 100
+_LARGE_BYTES = 64 << 10
+_KEPT_BYTES = 64 << 20
 _BEAT_SECONDS = HEARTBEAT_DEFAULT_INTERVAL / 3
 Handler = Callable[[Any, Device], Message]
 
@@ -58,6 +60,28 @@ class FleetCall:
             raise Refused(API_ERROR_MAP[error.code].http_status_code, f"flower_{error.code}") from error
         except KeyError as error:  # what Flower raises for a run that is over and forgotten
             raise Refused(403, "no_such_run") from error
+
+
+class PullObject(FleetCall):
+    """Parts of messages. The large ones are the model that a whole cohort fetches: read once, kept for the others."""
+
+    def __init__(self, state: Any) -> None:
+        super().__init__(
+            PullObjectRequest, lambda request, device: fleet_handlers.pull_object(request, state), _own_node
+        )
+        self._kept: dict[tuple[int, str], bytes] = {}
+
+    def answer(self, request: Any, device: Device) -> bytes:
+        name = request.run_id, request.object_id
+        kept = self._kept.get(name)
+        if kept is not None:
+            return kept
+        answer = super().answer(request, device)
+        if len(answer) > _LARGE_BYTES:
+            if sum(map(len, list(self._kept.values()))) > _KEPT_BYTES:
+                self._kept.clear()
+            self._kept[name] = answer
+        return answer
 
 
 def fleet_calls(
@@ -106,7 +130,7 @@ def fleet_calls(
         "send-node-heartbeat": FleetCall(SendNodeHeartbeatRequest, on_state(handlers.send_node_heartbeat), _own_node),
         "pull-messages": FleetCall(PullMessagesRequest, pull_messages, _own_node),
         "push-messages": FleetCall(PushMessagesRequest, push_messages, _own_reply),
-        "pull-object": FleetCall(PullObjectRequest, on_state(handlers.pull_object), _own_node),
+        "pull-object": PullObject(state),
         "push-object": FleetCall(PushObjectRequest, on_state(handlers.push_object), _own_node),
         "confirm-message-received": FleetCall(
             ConfirmMessageReceivedRequest,
