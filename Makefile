@@ -44,6 +44,7 @@ fuzz: setup
 # Half an hour on two idle cores; the suite has a short form of it.
 kills: setup
 	$(VENV)/bin/python -m tests.kills --kills 500 --out docs/evidence/kills.md
+	$(VENV)/bin/python -m tests.kills --devices --kills 50
 
 # The reports in docs/examples: of the demo, and of a simulated study.
 examples: demo

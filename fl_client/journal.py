@@ -107,7 +107,7 @@ class Journal:
         return None if entry is None else self._kept(entry, nonce)
 
     def released(self, nonce: str) -> None:
-        """The server has the update: the intent is closed, once."""
+        """The server took the update, whether or not a round uses it: the intent is closed, once."""
         if nonce in self._open():
             self._ledger.append(Released(nonce=nonce))
 

@@ -43,7 +43,7 @@ class Answer:
 
 
 class Tasks:
-    """Whom a round still waits for. A device that went offline is asked again, with the same nonce, when it is back."""
+    """Whom a round still waits for. A device that lost its task is asked again, with the same nonce."""
 
     def __init__(
         self,

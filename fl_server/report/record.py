@@ -80,7 +80,10 @@ def read_record(folder: FederationFolder, study: str, policy: Policy, last: Chec
     receipts = {
         device: sign_receipt(key, study, device, evidence.last_used(device)) for device in evidence.participations
     }
-    evidence = replace(evidence, receipts=receipts)
+    heads = {member.device.pseudonym: member.head for member in members}
+    evidence = replace(
+        evidence, receipts=receipts, heads={device: heads[device] for device in heads.keys() & evidence.device_ledgers}
+    )
     return Record(evidence, [_reaches(evidence, last), *run_checks(evidence)], left)
 
 

@@ -29,6 +29,7 @@ from google.protobuf.message import DecodeError, Message
 from fl_server.listeners.authentication import Device
 from fl_server.listeners.fleet import Call, Refused
 from fl_server.transport.database import Mailbox
+from fl_server.transport.handouts import Handouts
 
 MAX_REPLY_OBJECTS = 100
 _LARGE_BYTES = 64 << 10
@@ -83,10 +84,12 @@ class PullObject(FleetCall):
         return answer
 
 
-def fleet_calls(state: Any, mailbox: Mailbox, late: Callable[[str, Device], None]) -> dict[str, Call]:
+def fleet_calls(
+    state: Any, mailbox: Mailbox, handouts: Handouts, late: Callable[[str, Device], None]
+) -> dict[str, Call]:
     """The calls by path, on Flower's LinkState. Whoever asks for a task is online without another call that says so.
 
-    `late` hears of replies that came too late or twice, by that word.
+    `handouts` hears of each task that is asked for and handed out, `late` of replies that came too late or twice.
     """
     handlers = fleet_handlers
     beats: dict[int, float] = {}
@@ -98,13 +101,17 @@ def fleet_calls(state: Any, mailbox: Mailbox, late: Callable[[str, Device], None
         return handlers.activate_node(request, state)
 
     def pull_messages(request: PullMessagesRequest, device: Device) -> PullMessagesResponse:
+        handouts.asks(device.node_id)
         now = time.monotonic()
         if now - beats.get(device.node_id, -_BEAT_SECONDS) >= _BEAT_SECONDS:
             state.acknowledge_node_heartbeat(device.node_id, HEARTBEAT_DEFAULT_INTERVAL)
             beats[device.node_id] = now
         if not mailbox.has_task(device.node_id):  # nearly always; Flower would write to its file to find that out
             return PullMessagesResponse()
-        return handlers.pull_messages(request, state, state.object_store)
+        response = handlers.pull_messages(request, state, state.object_store)
+        for task in response.messages_list:
+            handouts.given(device.node_id, task.metadata.message_id)
+        return response
 
     def push_messages(request: PushMessagesRequest, device: Device) -> PushMessagesResponse:
         head = request.messages_list[0].metadata

@@ -2,13 +2,15 @@
 
 import itertools
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 import httpx
-from flwr.app import Error, Message
+from flwr.app import Error, Message, MessageType, Metadata
 from flwr.app.message import make_message
+from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
 from flwr.common.serde import metadata_from_proto
 from flwr.proto.message_pb2 import Message as MessageProto
 from flwr.proto.message_pb2 import ObjectTree
@@ -23,6 +25,7 @@ from flwr.superlink.grid import HttpGrid
 
 from fl_server.transport.credentials import WithHeader
 from fl_server.transport.fleet_calls import MAX_REPLY_OBJECTS
+from fl_server.transport.handouts import Handouts
 from shared_models.errors import RoundError
 
 _UNREADABLE = 1
@@ -38,10 +41,10 @@ class LoopbackGrid(HttpGrid):
     asked, each call here raises RoundError.
     """
 
-    def __init__(self, address: str, token: str, pass_: WithHeader) -> None:
-        """`pass_` opens the loopback listener."""
+    def __init__(self, address: str, token: str, pass_: WithHeader, handouts: Handouts) -> None:
+        """`pass_` opens the loopback listener; `handouts` knows the tasks that devices lost."""
         super().__init__(address, True, token=token)
-        self._pass = pass_
+        self._pass, self._handouts = pass_, handouts
         self._arriving: dict[str, tuple[MessageProto, ObjectTree]] = {}
 
     def _connect(self) -> None:
@@ -60,26 +63,47 @@ class LoopbackGrid(HttpGrid):
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         """Replies that are complete, a few at a time: what is left comes with the next call.
 
-        One that cannot be read is an Error with the reason `unreadable`.
+        One that cannot be read is an Error with the reason `unreadable`; a task that its device lost is answered as if
+        the device had gone offline with it.
         """
         with _round_errors():
             return self._pull(set(message_ids))
 
     def _pull(self, tasks: set[str]) -> list[Message]:
+        ended = tasks & self._handouts.ended()  # before the replies: what was sent before that is among them
         request = PullAppMessagesRequest(message_ids=tasks - self._arriving.keys())
         response = self._runtime_client.PullMessages(request)
         heads = zip(response.messages_list, response.message_object_trees, strict=True)
         arriving = self._arriving | {head.metadata.reply_to_message_id: (head, tree) for head, tree in heads}
         self._arriving = {task: arriving[task] for task in tasks & arriving.keys()}
         replies: list[Message] = []
-        for task in list(self._arriving):
-            reply = self._read(*self._arriving[task])
+        lost = ended - self._arriving.keys()
+        for task, (head, tree) in list(self._arriving.items()):
+            reply = self._read(head, tree)
             if reply is not None:
-                del self._arriving[task]
                 replies.append(reply)
+            elif task in ended:  # the rest of this reply will not come any more
+                lost.add(task)
+            else:
+                continue
+            del self._arriving[task]
             if len(replies) == _REPLIES_AT_A_TIME:
                 break
-        return replies
+        return [*replies, *map(self._lost, lost)]
+
+    def _lost(self, task: str) -> Message:
+        head = Metadata(
+            run_id=self.run.run_id,
+            message_id="",
+            src_node_id=SUPERLINK_NODE_ID,
+            dst_node_id=SUPERLINK_NODE_ID,
+            reply_to_message_id=task,
+            group_id="",
+            message_type=MessageType.TRAIN,
+            created_at=time.time(),
+            ttl=0.0,
+        )
+        return make_message(head, error=Error(ErrorCode.NODE_UNAVAILABLE, "the device lost the task"))
 
     def _read(self, head: MessageProto, tree: ObjectTree) -> Message | None:
         """The reply with this head, the only part that Flower has checked; None while other parts are missing."""

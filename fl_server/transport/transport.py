@@ -48,6 +48,7 @@ from fl_server.transport.credentials import TokenOnly, WithHeader
 from fl_server.transport.database import Mailbox, make_modest, prepare, purge
 from fl_server.transport.fleet_calls import fleet_calls
 from fl_server.transport.grid import LoopbackGrid
+from fl_server.transport.handouts import Handouts
 from shared_models.errors import AddressError
 
 _LOOPBACK = "127.0.0.1"
@@ -126,12 +127,11 @@ class Transport:
         for engine in self._engines:
             make_modest(engine)
         self._database.chmod(0o600)
-        self._mailbox = Mailbox(self._database)
+        self._mailbox, self._handouts = Mailbox(self._database), Handouts()
         self._authentication = Authentication()
         self._count = count
-        self._fleet = FleetListener(
-            fleet_calls(self._state, self._mailbox, self._note_lost), self._authentication, limits, max_body, count
-        )
+        calls = fleet_calls(self._state, self._mailbox, self._handouts, self._note_lost)
+        self._fleet = FleetListener(calls, self._authentication, limits, max_body, count)
         self._certificate = LiveCertificate(folder)
         self._servers = [
             HttpServer(LoopbackListener(flower, secret, pages), None, "on"),
@@ -174,7 +174,7 @@ class Transport:
         Afterwards nothing of the run is left in Flower's database.
         """
         run_id = self._submit()
-        grid = LoopbackGrid(self._loopback_address, self._claim(run_id), self._pass)
+        grid = LoopbackGrid(self._loopback_address, self._claim(run_id), self._pass, self._handouts)
         heartbeat = HeartbeatSender(make_task_heartbeat_fn_http(grid._runtime_client))
         heartbeat.start()
         try:

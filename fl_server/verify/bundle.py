@@ -16,18 +16,19 @@ from typing import Any, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 
 from fl_server.verify.evidence import Evidence
 from fl_server.verify.lines import as_lines, entries_of
 from shared_models.canonical import canonical
 from shared_models.errors import PolicyError, VerificationError
 from shared_models.privacy.policy import Policy, checked_policy
-from shared_models.privacy.receipts import Receipt
+from shared_models.privacy.receipts import LedgerHead, Receipt
 
 MANIFEST, REPORT, SCHEMA, POLICY = "manifest.json", "report.json", "report-schema.json", "policy.json"
-KEYS, RECEIPTS, LEDGER, INTENTS = "keys.json", "receipts.json", "server-ledger.jsonl", "intents.jsonl"
-_FIXED = (REPORT, SCHEMA, POLICY, KEYS, RECEIPTS, LEDGER, INTENTS)
+KEYS, RECEIPTS, HEADS = "keys.json", "receipts.json", "heads.json"
+LEDGER, INTENTS = "server-ledger.jsonl", "intents.jsonl"
+_FIXED = (REPORT, SCHEMA, POLICY, KEYS, RECEIPTS, HEADS, LEDGER, INTENTS)
 _DEVICE = re.compile(r"devices/([0-9a-f]{1,64})\.jsonl")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _VERSION = 1
@@ -47,6 +48,11 @@ class _Keys(_Strict):
 class _Receipt(_Strict):
     entry: str
     signature: str
+
+
+class _Head(_Strict):
+    entries: NonNegativeInt
+    hash: str
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,7 @@ def pack(report: bytes, schema: bytes, evidence: Evidence, key: Ed25519PrivateKe
         POLICY: canonical(evidence.policy.model_dump(mode="json")),
         KEYS: canonical(keys),
         RECEIPTS: canonical(receipts),
+        HEADS: canonical({device: head._asdict() for device, head in evidence.heads.items()}),
         LEDGER: as_lines(evidence.entries),
         INTENTS: as_lines(evidence.intents),
         **{f"devices/{device}.jsonl": as_lines(entries) for device, entries in evidence.device_ledgers.items()},
@@ -113,6 +120,7 @@ def evidence_of(bundle: Bundle) -> Evidence:
     """What the files say, parsed; raises VerificationError or LedgerError where they cannot be read."""
     files = bundle.files
     keys, receipts = _parsed(files, KEYS, _Keys), _parsed(files, RECEIPTS, dict[str, _Receipt])
+    heads = _parsed(files, HEADS, dict[str, _Head])
     if keys.server != bundle.server_key.public_bytes_raw().hex():
         raise VerificationError("The server's key is not the one that signed the bundle")
     return Evidence(
@@ -126,6 +134,7 @@ def evidence_of(bundle: Bundle) -> Evidence:
         device_ledgers={
             found[1]: entries_of(content) for name, content in files.items() if (found := _DEVICE.fullmatch(name))
         },
+        heads={device: LedgerHead(head.entries, head.hash) for device, head in heads.items()},
     )
 
 

@@ -22,7 +22,7 @@ from shared_models.privacy.events import (
 )
 from shared_models.privacy.ledger import Entry, check_chain, check_signature
 from shared_models.privacy.loss_distributions import pld_epsilon
-from shared_models.privacy.receipts import receipt_holds
+from shared_models.privacy.receipts import EMPTY_LEDGER, LedgerHead, receipt_holds
 
 _AGREEMENT, _ROUNDING = 0.01, 0.02
 _SERVERS = RoundClosed | RoundVoid | ModelRestored
@@ -141,7 +141,13 @@ def receipts(evidence: Evidence) -> str:
 
 
 def device_ledgers(evidence: Evidence) -> str:
-    """Whole ledgers that were handed over: unbroken, with every entry that the server has, and no arrival beside."""
+    """Whole ledgers that were handed over: unbroken, and with every entry that the server has or countersigned.
+
+    A device knows that its answer arrived, and not whether a round used it: one that came too late, or for a round that
+    failed, is counted and is no fault.
+    """
+    used = {digest for round_ in evidence.rounds for digest in round_.debits.values()}
+    unused = 0
     for device, entries in evidence.device_ledgers.items():
         if device not in evidence.device_keys:
             raise VerificationError(f"There is a ledger of {device}, who is not enrolled in this study")
@@ -150,10 +156,20 @@ def device_ledgers(evidence: Evidence) -> str:
         sent = {entry.hash for entry in evidence.intents if _intent(entry).device == device}
         if not sent <= {entry.hash for entry in entries}:
             raise VerificationError(f"The ledger of device {device} lacks entries that the server has")
-        known = {_intent(entry).nonce for entry in entries if entry.hash in sent}
-        if not {entry.body.nonce for entry in entries if isinstance(entry.body, Released)} <= known:
-            raise VerificationError(f"Device {device} was told that an update arrived which the server does not have")
-    return f"{len(evidence.device_ledgers)} whole ledgers of {len(evidence.device_keys)} devices were handed over"
+        _check_head(device, entries, evidence.heads.get(device, EMPTY_LEDGER))
+        arrived = {entry.body.nonce for entry in entries if isinstance(entry.body, Released)}
+        unused += sum(_nonce(entry) in arrived and entry.hash not in used for entry in entries)
+    return (
+        f"{len(evidence.device_ledgers)} whole ledgers of {len(evidence.device_keys)} devices were handed over;"
+        f" answers that arrived and that no round used: {unused}"
+    )
+
+
+def _check_head(device: str, entries: Sequence[Entry], head: LedgerHead) -> None:
+    if head.entries > len(entries):
+        raise VerificationError(f"The ledger of device {device} is shorter than what the server has countersigned")
+    if head.entries and entries[head.entries - 1].hash != head.hash:
+        raise VerificationError(f"The ledger of device {device} is not the one that the server has countersigned")
 
 
 def _check_kinds(device: str, entries: Sequence[Entry]) -> None:
@@ -213,6 +229,10 @@ def _check_separation(evidence: Evidence) -> None:
 def _bodies(evidence: Evidence) -> list[Intent]:
     handed_over = [entry for entries in evidence.device_ledgers.values() for entry in entries]
     return [entry.body for entry in (*evidence.intents, *handed_over) if isinstance(entry.body, Intent)]
+
+
+def _nonce(entry: Entry) -> str | None:
+    return entry.body.nonce if isinstance(entry.body, Intent) else None
 
 
 def _intent(entry: Entry) -> Intent:

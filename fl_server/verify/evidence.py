@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from shared_models.privacy.events import Intent, ModelRestored, RoundClosed, RoundVoid
 from shared_models.privacy.ledger import GENESIS, Entry
 from shared_models.privacy.policy import Policy
-from shared_models.privacy.receipts import Receipt
+from shared_models.privacy.receipts import LedgerHead, Receipt
 
 SIMULATED = "simulated"
 """First word of the engine in an entry whose noise was drawn in a simulation."""
@@ -21,6 +21,7 @@ class Evidence:
 
     intents:        entries of devices' ledgers that came with their updates, in the order in which they came
     device_ledgers: whole ledgers, where their owners handed them over
+    heads:          how far the server has countersigned each of these ledgers
     receipts:       the last entry of each device that the server says it used
     """
 
@@ -32,6 +33,7 @@ class Evidence:
     intents: Sequence[Entry]
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
     device_ledgers: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
+    heads: Mapping[str, LedgerHead] = field(default_factory=dict)
 
     @property
     def rounds(self) -> list[RoundClosed]:

@@ -33,7 +33,7 @@ class Intent(Event):
 
 
 class Released(Event):
-    """The server has confirmed the update of the intent with this nonce."""
+    """The server took the update of the intent with this nonce. Whether a round used it, its device does not know."""
 
     kind: Literal["released"] = "released"
     nonce: str

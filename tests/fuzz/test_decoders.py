@@ -20,7 +20,7 @@ from fuzz.objects import inflated, malformed, objects_of
 from fl_server.aggregation import Checker, Expected
 from fl_server.report.assemble import build_with_record
 from fl_server.report.formats import FORMATS
-from fl_server.verify.bundle import KEYS, MANIFEST, POLICY, RECEIPTS, REPORT, SCHEMA, _archive
+from fl_server.verify.bundle import HEADS, KEYS, MANIFEST, POLICY, RECEIPTS, REPORT, SCHEMA, _archive
 from fl_server.verify.verify import verify
 from shared_models.canonical import canonical
 from shared_models.enrolment.invitation import Invitation
@@ -240,7 +240,7 @@ def test_bundles(attack, bundle, tmp_path):
 
 def test_json_that_is_nested_too_deeply_is_refused(bundle, tmp_path):
     path, (_, files) = tmp_path / "bundle.zip", bundle
-    for name in (KEYS, RECEIPTS, POLICY, REPORT):
+    for name in (KEYS, RECEIPTS, HEADS, POLICY, REPORT):
         path.write_bytes(forged(files | {name: b"[" * 100_000}, True))
         assert not verify(path)[-1].passed
 

@@ -23,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1, help="of the first federation; each further one counts on")
+    parser.add_argument("--devices", action="store_true", help="kill devices only, whom rounds then wait for")
     parser.add_argument("--out", type=Path, help="where the log goes")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -30,7 +31,7 @@ def main() -> int:
     number, tally, chosen = itertools.count(1), Tally(), Counter[str]()
     for seed, kills in enumerate(_parts(given.kills), start=given.seed):
         with tempfile.TemporaryDirectory(prefix="kills-", ignore_cleanup_errors=True) as root:
-            world = World(Path(root))
+            world = World(Path(root), waits=given.devices)
             walk = Walk(world, seed, chosen, lambda text: console.print(f"{next(number)} of {given.kills}: {text}"))
             try:
                 walk.run(kills)

@@ -78,6 +78,8 @@ class Invariants:
         self._no_update_counts_twice(closed, devices)
         self._nobody_pays_twice(devices)
         self._no_accepted_update_is_lost(closed)
+        if self._world.waits:
+            self._nobody_is_given_up()
         self._the_model_is_the_sum(closed, devices)
         self._the_record_verifies()
 
@@ -143,6 +145,11 @@ class Invariants:
                     len(attempt.accepted) < QUORUM,
                     f"round {attempt.round} accepted {sorted(attempt.accepted)} and was given up",
                 )
+
+    def _nobody_is_given_up(self) -> None:
+        """A device that comes back in time is asked again. Rounds wait for all, and nobody is away for long."""
+        for line in read_rounds(self._world.folder):
+            _require("no_answer" not in line.rejected, f"round {line.round} gave up a device that was back")
 
     def _attempts(self) -> list[Attempt]:
         """What the server's witness saw of open rounds, in order; an opening with the same nonces is the same one."""

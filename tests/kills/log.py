@@ -18,8 +18,8 @@ _CHECKED = """\
 - Each device's ledger only grows, its epsilon never falls, and it pays once for a round and once for a task.
 - All chains, signatures and checkpoints hold; no round is void; the round reached never goes back."""
 _AT_THE_END = """\
-Every 50 kills the server ran to its last round, and `fl-server verify` accepted its bundle of evidence; the next
-kills then began with a new federation."""
+Every 50 kills the server ran to its last round, every device handed over its whole ledger, and `fl-server verify`
+accepted the bundle of evidence; the next kills then began with a new federation."""
 _PLACES = """\
 `before` and `after` an operation. `torn`: before it, and a random part of what was not yet flushed is lost too, as in
 a power cut. `N` and `*` stand for numbers and random names, `.` for the folder of the server or of the device."""

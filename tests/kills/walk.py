@@ -16,7 +16,7 @@ _PATIENCE_SECONDS = 15.0
 _LONGEST_DELAY_SECONDS = 2.0
 _A_MOMENT_SECONDS = 0.05
 _SERVER_WEIGHT, _AT_RANDOM = 4, 0.25
-_LAST_ROUNDS, _LAST_SECONDS = 2, 90.0
+_FIRST_ROUNDS, _LAST_ROUNDS, _LAST_SECONDS = 2, 2, 90.0
 DEVICE = "device"
 
 
@@ -43,8 +43,12 @@ class Walk:
     """One world from its enrolment to its last round. The same seed makes the same choices."""
 
     def __init__(self, world: World, seed: int, chosen: Counter[str], tell: Callable[[str], None]) -> None:
-        """chosen: how often each place was chosen in earlier walks, so that all places get their turn"""
+        """chosen: how often each place was chosen in earlier walks, so that all places get their turn
+
+        Where rounds wait for every device, only devices are killed.
+        """
         self._world, self._chance, self._chosen, self._tell = world, random.Random(seed), chosen, tell
+        self._victims = [SERVER] * (0 if world.waits else _SERVER_WEIGHT) + list(world.homes)
         self.tally = Tally()
 
     def run(self, kills: int) -> None:
@@ -52,10 +56,10 @@ class Walk:
         world = self._world
         world.enrol()
         invariants = Invariants(world)
-        self._wait_for_a_round()
+        self._wait_for_rounds()
         dead = None
         for _ in range(kills):
-            victim, point = self._choose(dead, invariants.round)
+            victim, point = self._choose(dead, max(_FIRST_ROUNDS, invariants.round))
             if point is not None:
                 world.dooms[victim].set(point, passes=self._chance.choice((0, 0, 0, 1)))
             if dead is not None:
@@ -73,7 +77,7 @@ class Walk:
 
         Points that are passed in few rounds, such as those of a start, are for a process that is about to start.
         """
-        victim = self._chance.choice([SERVER] * _SERVER_WEIGHT + list(self._world.homes))
+        victim = self._chance.choice(self._victims)
         if self._chance.random() < _AT_RANDOM:
             return victim, None
         passed = self._points(_kind(victim))
@@ -118,9 +122,10 @@ class Walk:
         finally:
             server.signal(signal.SIGCONT)
 
-    def _wait_for_a_round(self) -> None:
+    def _wait_for_rounds(self) -> None:
+        """After these it is known which points are passed in every round, and which at a start only."""
         ledger = self._world.folder.ledger
-        if not until(ledger.exists, _LAST_SECONDS):
+        if not until(lambda: ledger.exists() and ledger.read_bytes().count(b"\n") >= _FIRST_ROUNDS, _LAST_SECONDS):
             raise Violation(f"no round was closed:\n{self._last_words(SERVER)}")
 
     def _finish(self, invariants: Invariants, dead: str | None) -> None:

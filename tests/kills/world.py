@@ -13,11 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fl_client.home import Home
+from fl_client.home import Home, load_enrolment
 from fl_server import cli as server_cli
 from fl_server.folder import FederationFolder
 from fl_server.settings import Settings
 from fl_server.setup import create_federation
+from fl_server.verify.lines import complete_lines
 from tests.kills import device
 from tests.kills.probe import Doom
 from tests.kills.processes import Process, until
@@ -37,8 +38,9 @@ class Violation(Exception):  # noqa: N818 - what all of this is there to find
 class World:
     """Files under `root`. Every process is started, killed and started again by its name."""
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.folder = root, FederationFolder(root / SERVER)
+    def __init__(self, root: Path, waits: bool = False) -> None:
+        """waits: rounds are not closed before every device has answered"""
+        self.root, self.folder, self.waits = root, FederationFolder(root / SERVER), waits
         self.settings = self._create()
         self.homes = {f"device-{n}": Home(root / f"device-{n}") for n in range(DEVICES)}
         self.names = [SERVER, *self.homes]
@@ -89,7 +91,11 @@ class World:
             self.start(name)
 
     def verify(self) -> None:
-        """Writes the study's bundle of evidence and checks it, as an auditor does."""
+        """Hands over the devices' whole ledgers, writes the study's bundle of evidence, and checks it as an auditor."""
+        self.folder.device_ledgers.mkdir(mode=0o700, exist_ok=True)
+        for home in self.homes.values():
+            device = load_enrolment(home).pseudonym
+            (self.folder.device_ledgers / f"{device}.jsonl").write_bytes(complete_lines(home.ledger))
         folder, bundle = str(self.folder.root), str(self.root / "bundle.zip")
         self.call(lambda: _call_server("report", folder, "--format", "bundle", "--out", bundle), "report")
         self.call(lambda: _call_server("verify", bundle), "verify")
@@ -127,7 +133,13 @@ class World:
         os.environ |= {"ATTUNE_PASSPHRASE_FILE": str(passphrase), "XDG_STATE_HOME": str(self.root / "state")}
         entries: dict[str, dict[str, object]] = {
             "policy": {"participations": _PARTICIPATIONS, "steps": 1, "reply_seconds": 0.1, "min_survivors": QUORUM},
-            "rounds": {"min_devices": QUORUM, "deadline_seconds": 10.0, "straggler_seconds": 0.5, "pause_seconds": 0.0},
+            "rounds": {
+                "min_devices": QUORUM,
+                "close_at": 1.0 if self.waits else 0.8,
+                "deadline_seconds": 60.0 if self.waits else 10.0,
+                "straggler_seconds": 0.5,
+                "pause_seconds": 0.0,
+            },
             "benchmark": {"data": f"manifest:{_write_benchmark(self.root / 'benchmark')}"},
         }
         return create_federation(self.folder.root, entries)

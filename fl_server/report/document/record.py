@@ -90,7 +90,7 @@ class Ledger(Budget):
     chain_head: str
     """hash of the last entry"""
     void_rounds: NonNegativeInt
-    """rounds that were cut off; what devices spent on them stays spent"""
+    """rounds whose weights were lost after they had closed; what devices spent on them stays spent"""
     steps_back: list[StepBack] = Field(default_factory=list)
     """the times that the operator went back to an earlier model or put back a backup"""
     device_entries: NonNegativeInt

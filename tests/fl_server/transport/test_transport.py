@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Error, Message, RecordDict
 from flwr.app.message import remove_content_from_message
-from flwr.common.constant import SYSTEM_TIME_TOLERANCE, TIMESTAMP_HEADER, TIMESTAMP_TOLERANCE
+from flwr.common.constant import SYSTEM_TIME_TOLERANCE, TIMESTAMP_HEADER, TIMESTAMP_TOLERANCE, ErrorCode
 from flwr.common.serde import message_to_proto
-from flwr.proto.fleet_pb2 import PushMessagesRequest
+from flwr.proto.fleet_pb2 import PullMessagesRequest, PushMessagesRequest
 from flwr.proto.message_pb2 import ObjectTree, PushObjectRequest
 from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIGNATURE_HEADER
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_id, get_object_tree
@@ -267,6 +267,90 @@ def test_a_device_that_crashed_is_let_back_in_at_once(fleet):
         task_id = fleet.send(node)
         connection.push(answer(connection.pull(), x=1))
         assert dict(fleet.replies(task_id)[task_id].content["update"]) == {"x": 1}
+
+
+@pytest.fixture
+def killed_with(fleet):
+    """Lets a device do what is given with a task and end without a word; gives its key, its node and the task's id."""
+
+    def killed_with(doing):
+        identity = Identity.generate()
+        node = fleet.admit(identity)
+        with connect(fleet.address, fleet.ca_pem, identity.node) as connection:
+            task_id = fleet.send(node)
+            doing(connection)
+            connection._client.DeactivateNode = lambda request: None
+        return identity, node, task_id
+
+    return killed_with
+
+
+def is_lost(reply) -> bool:
+    return reply.has_error() and reply.error.code == ErrorCode.NODE_UNAVAILABLE
+
+
+def back(fleet, identity):
+    return connect(fleet.address, fleet.ca_pem, identity.node)
+
+
+def half_an_answer(connection):
+    reply = answer(connection.pull(), y=secrets.token_hex(4))
+    Hostile(connection).announce(reply, get_object_tree(reply))
+
+
+@pytest.mark.parametrize("doing", [lambda connection: connection.pull(), half_an_answer], ids=["pull", "half"])
+def test_a_device_that_lost_its_task_in_a_crash_is_reported_and_can_be_asked_again(fleet, killed_with, doing):
+    identity, node, task_id = killed_with(doing)
+    assert fleet.replies(task_id) == {}
+    with back(fleet, identity) as connection:
+        assert connection.pull() is None
+        assert is_lost(fleet.replies(task_id)[task_id])
+        again = fleet.send(node)
+        connection.push(answer(connection.pull(), x=1))
+        assert dict(fleet.replies(again)[again].content["update"]) == {"x": 1}
+
+
+def test_a_task_that_was_not_handed_out_before_a_crash_is_not_lost(fleet, killed_with):
+    identity, _, task_id = killed_with(lambda connection: None)
+    with back(fleet, identity) as connection:
+        assert fleet.replies(task_id) == {}
+        connection.push(answer(connection.pull(), x=1))
+        assert dict(fleet.replies(task_id)[task_id].content["update"]) == {"x": 1}
+
+
+def test_a_device_that_answered_before_its_crash_is_not_asked_in_vain(fleet, killed_with):
+    identity, _, task_id = killed_with(lambda connection: connection.push(answer(connection.pull(), x=1)))
+    with back(fleet, identity) as connection:
+        assert connection.pull() is None
+        assert dict(fleet.replies(task_id)[task_id].content["update"]) == {"x": 1}
+
+
+def test_an_answer_that_comes_while_replies_are_fetched_is_not_taken_for_a_lost_task(fleet, device, monkeypatch):
+    """The worst moment: the answer and the next question, just after Flower said that there is nothing yet."""
+    with device() as (node, connection):
+        task_id = fleet.send(node)
+        task, fetch = connection.pull(), fleet.grid._runtime_client.PullMessages
+
+        def nothing_yet(request):
+            response = fetch(request)
+            connection.push(answer(task, x=1))
+            connection.pull()
+            return response
+
+        with monkeypatch.context() as once:
+            once.setattr(fleet.grid._runtime_client, "PullMessages", nothing_yet)
+            assert fleet.replies(task_id) == {}
+        assert dict(fleet.replies(task_id)[task_id].content["update"]) == {"x": 1}
+
+
+def test_a_task_whose_line_broke_while_it_was_handed_out_is_lost(fleet, device):
+    """Its device was there all the time, and never saw it."""
+    with device() as (node, connection):
+        task_id = fleet.send(node)
+        connection._client.PullMessages(PullMessagesRequest(node=connection._node))
+        assert fleet.replies(task_id) == {}
+        assert connection.pull() is None
+        assert is_lost(fleet.replies(task_id)[task_id])
 
 
 def test_closing_before_the_start_frees_the_ports(folder):

@@ -13,14 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fl_server.certificates import load_signing_key
+from fl_server.enrolment.registry import Registry
 from fl_server.report.document import Report
 from fl_server.report.signing import signed
 from fl_server.verify.bundle import REPORT, SCHEMA, evidence_of, pack, unpack
 from fl_server.verify.checks import CHECKS, run_checks
+from fl_server.verify.lines import as_lines
 from fl_server.verify.verify import verify
 from shared_models.errors import UsageError, VerificationError
-from shared_models.privacy.events import Withdrawn
-from shared_models.privacy.receipts import sign_receipt
+from shared_models.privacy.events import Erased, Released, Withdrawn
+from shared_models.privacy.ledger import Ledger
+from shared_models.privacy.receipts import LedgerHead, sign_receipt
 
 SHARED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -152,7 +155,47 @@ def test_a_receipt_that_is_missing_foreign_or_for_another_entry_is_found(check, 
         assert "eceipt" in check(packs(replace(evidence, receipts=receipts)))[-1].detail
 
 
-def test_a_server_that_hides_its_last_round_is_found_by_the_devices_ledgers(evidence, study):
+def test_an_answer_that_no_round_used_is_stated_and_is_no_fault(check, study, pack_again):
+    """It came late, or its round failed: the device knows that it arrived and no more."""
+    device = study.devices[0]
+    ledger = study.paper.devices[device]
+    late = study.paper._intent(device, 4, "0" * 64, "1" * 64)
+    for body in (late, Released(nonce=late.nonce)):
+        ledger.append(body)
+    done = check(pack_again(study.folder))
+    assert done[-1].passed
+    assert any("answers that arrived and that no round used: 1" in c.detail for c in done)
+
+
+def written_on(study, device, entries, *bodies):
+    """Another version of a ledger, which the device itself signed: these entries and then these bodies."""
+    path = study.folder.root / "another-version.jsonl"
+    path.write_bytes(as_lines(entries))
+    ledger = Ledger(path, study.paper.devices[device]._key)
+    for body in bodies:
+        ledger.append(body)
+    return list(ledger.entries)
+
+
+def test_a_ledger_without_a_debit_that_the_server_names_is_found_though_its_device_signed_it(evidence, study):
+    for device, entries in evidence.device_ledgers.items():
+        ledgers = {**evidence.device_ledgers, device: written_on(study, device, [], *(e.body for e in entries[2:]))}
+        assert "lacks entries that the server has" in run_checks(replace(evidence, device_ledgers=ledgers))[-1].detail
+
+
+def test_a_ledger_that_the_server_has_countersigned_further_or_otherwise_is_found(check, study, pack_again):
+    device, registry = study.devices[0], Registry(study.folder.enrolment)
+    before, handed_over = list(study.paper.devices[device].entries), study.folder.device_ledgers / f"{device}.jsonl"
+    erased = study.paper.devices[device].append(Erased())
+    registry.advance(device, LedgerHead(len(before) + 1, erased.hash))
+    assert check(pack_again(study.folder))[-1].passed
+    handed_over.write_bytes(as_lines(before))
+    assert "is shorter than what the server has countersigned" in check(pack_again(study.folder))[-1].detail
+    handed_over.write_bytes(as_lines(written_on(study, device, before, Withdrawn())))
+    assert "is not the one that the server has countersigned" in check(pack_again(study.folder))[-1].detail
+
+
+def test_answers_to_a_round_that_the_server_hides_are_stated(evidence, study):
     """Every signature is right: only what devices were told gives it away."""
     last, key = evidence.rounds[-1], load_signing_key(study.folder)
     shorter = replace(
@@ -164,7 +207,8 @@ def test_a_server_that_hides_its_last_round_is_found_by_the_devices_ledgers(evid
         device: sign_receipt(key, evidence.study, device, shorter.last_used(device))
         for device in shorter.participations
     }
-    assert "was told that an update arrived" in run_checks(replace(shorter, receipts=told))[-1].detail
+    done = run_checks(replace(shorter, receipts=told))
+    assert any(f"that no round used: {len(last.debits)}" in c.detail for c in done)
 
 
 @pytest.mark.parametrize(
