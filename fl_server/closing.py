@@ -22,7 +22,7 @@ from shared_models.networks.weights import WeightsHeader, weights_hash
 from shared_models.privacy.events import RoundClosed, RoundVoid
 from shared_models.privacy.ledger import Ledger
 from shared_models.privacy.policy import Policy
-from shared_models.resources import give_memory_back
+from shared_models.resources import give_freed_memory_back, keep_freed_memory
 from shared_models.wire import shapes_of
 
 log = logging.getLogger(__name__)
@@ -97,8 +97,9 @@ class Closing:
                 self._ledger.append(RoundVoid(round=round_))
 
     def _commit(self, round_: int, model: EmotionModel, header: WeightsHeader) -> Checkpoint:
+        keep_freed_memory()
         metrics = self._benchmark.score(model).to_dict()
-        give_memory_back()
+        give_freed_memory_back()
         return self._checkpoints.commit(round_, model, header, metrics, self._ledger.head)
 
     def _unfinished(self) -> Mapping[int, str]:

@@ -124,7 +124,8 @@ class RoundProtocol:
         while tasks.pending and time.monotonic() < closes:
             tasks.send(known())
             self._note_stragglers(grid)
-            for answer in tasks.answers():
+            answers = list(tasks.answers())
+            for answer in answers:
                 try:
                     opened.accept(answer.device, checker.check(answer.content(), answer.expected))
                 except WireError as error:
@@ -134,7 +135,7 @@ class RoundProtocol:
             if enough_at is None and len(opened.intents) >= self._enough(len(opened.nonces)):
                 enough_at = time.monotonic()
                 closes = min(closes, enough_at + self._settings.straggler_seconds)
-            self._pause()
+            self._pause(0.0 if answers else _POLL_SECONDS)
         rejected.update(tasks.unanswered())
         self._stragglers = tasks.still_out
         return Outcome(len(opened.nonces), opened.intents, dict(rejected))
@@ -152,6 +153,6 @@ class RoundProtocol:
             if device and not reply.has_error():
                 log.warning("round %d: device %s rejected: late", round_, device)
 
-    def _pause(self) -> None:
-        if self._stop.wait(_POLL_SECONDS):
+    def _pause(self, seconds: float = _POLL_SECONDS) -> None:
+        if self._stop.wait(seconds):
             raise Stopped

@@ -38,6 +38,7 @@ from shared_models.networks.model import EmotionModel
 from shared_models.networks.starter import initial_model
 from shared_models.networks.weights import WeightsHeader
 from shared_models.privacy.ledger import Ledger
+from shared_models.resources import give_freed_memory_back
 
 INPUT_SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
 _MIB = 1 << 20
@@ -96,6 +97,7 @@ class Server:
         Raises AddressError where a port is taken, StorageError where Flower's database is held by another program.
         """
         token = secrets.token_urlsafe(32)
+        give_freed_memory_back()
         with Refusals(self._folder) as refusals, self._scalars, contextlib.ExitStack() as opened:
             transport = self._open_transport(operator_page(self._folder, token), refusals)
             opened.callback(transport.close)

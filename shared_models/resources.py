@@ -6,26 +6,40 @@ import platform
 import cv2
 import torch
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-_NEVER = 2**31 - 1
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
+_NEVER, _GLIBC_TRIM, _GLIBC_MAPS = 2**31 - 1, 128 << 10, 65536
+_LARGE_BLOCK = 256 << 10
 
 
 def use_one_core() -> None:
     """One thread for PyTorch and OpenCV; freed memory is kept for the next batch.
 
-    Two threads a process on a busy two-core machine are slower than one. And glibc hands every large block back when
-    it is freed, so that each layer of each batch faults its pages in again: keeping them made the encoder 1.5 to 3
-    times faster.
+    Two threads a process on a busy two-core machine are slower than one.
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_MAX, 0)
-        libc.mallopt(_M_TRIM_THRESHOLD, _NEVER)
+    keep_freed_memory()
 
 
-def give_memory_back() -> None:
-    """Hands what was freed since `use_one_core` back to the system: for a program that now waits for long."""
-    if platform.libc_ver()[0] == "glibc":
+def keep_freed_memory() -> None:
+    """For a program that computes: glibc hands every large block back when it is freed, so that each layer of each
+    batch faults its pages in again. Keeping them made the encoder 1.5 to 3 times faster."""
+    _tune({_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: _NEVER})
+
+
+def give_freed_memory_back() -> None:
+    """For a program that serves many for long: what was freed goes back now, and large blocks at once from now on."""
+    _tune({_M_MMAP_MAX: _GLIBC_MAPS, _M_MMAP_THRESHOLD: _LARGE_BLOCK, _M_TRIM_THRESHOLD: _GLIBC_TRIM})
+    if _is_glibc():
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _tune(options: dict[int, int]) -> None:
+    if _is_glibc():
+        libc = ctypes.CDLL(None)
+        for option, value in options.items():
+            libc.mallopt(option, value)
+
+
+def _is_glibc() -> bool:
+    return platform.libc_ver()[0] == "glibc"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _MOST_NAMES = 10_000
 _BURST_SECONDS = 5.0
-_BODY_BYTES = 256 << 20
+_BODY_BYTES = 48 << 20
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from fl_server.transport.handouts import Handouts
 from shared_models.errors import RoundError
 
 _UNREADABLE = 1
+_REPLIES_AT_A_TIME = 4  # each is as large as the trained part, and a whole cohort answers within a second
 log = logging.getLogger(__name__)
 
 
@@ -60,9 +61,10 @@ class LoopbackGrid(HttpGrid):
             return super().push_messages(messages)
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        """The replies that are complete; one that cannot be read is an Error with the reason `unreadable`.
+        """Replies that are complete, a few at a time: what is left comes with the next call.
 
-        A task that its device lost is answered as if the device had gone offline with it.
+        One that cannot be read is an Error with the reason `unreadable`. A task that its device lost is answered as if
+        the device had gone offline with it.
         """
         with _round_errors():
             return self._pull(set(message_ids))
@@ -72,12 +74,20 @@ class LoopbackGrid(HttpGrid):
         request = PullAppMessagesRequest(message_ids=tasks - self._arriving.keys())
         response = self._runtime_client.PullMessages(request)
         heads = zip(response.messages_list, response.message_object_trees, strict=True)
-        arriving = self._arriving | {head.metadata.reply_to_message_id: (head, tree) for head, tree in heads}
-        replies = {task: self._read(*arriving[task]) for task in tasks & arriving.keys()}
-        complete = {task: reply for task, reply in replies.items() if reply is not None}
-        lost = ended - complete.keys()
-        self._arriving = {task: arriving[task] for task in replies.keys() - complete.keys() - lost}
-        return [*complete.values(), *map(self._lost, lost)]
+        self._arriving |= {head.metadata.reply_to_message_id: (head, tree) for head, tree in heads}
+        lost = ended - self._arriving.keys()
+        replies: list[Message] = []
+        for task in [task for task in self._arriving if task in tasks]:
+            reply = self._read(*self._arriving[task])
+            if reply is not None:
+                replies.append(reply)
+            elif task in ended:
+                lost.add(task)
+            if len(replies) == _REPLIES_AT_A_TIME:
+                break
+        done = lost | {reply.metadata.reply_to_message_id for reply in replies}
+        self._arriving = {task: parts for task, parts in self._arriving.items() if task not in done}
+        return [*replies, *map(self._lost, lost)]
 
     def _lost(self, task: str) -> Message:
         head = Metadata(

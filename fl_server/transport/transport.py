@@ -45,7 +45,7 @@ from fl_server.listeners.loopback import SECRET_HEADER, LoopbackListener
 from fl_server.listeners.serving import GRACE_SECONDS, HttpServer, listen
 from fl_server.live_certificate import LiveCertificate
 from fl_server.transport.credentials import TokenOnly, WithHeader
-from fl_server.transport.database import Mailbox, prepare, purge
+from fl_server.transport.database import Mailbox, make_modest, prepare, purge
 from fl_server.transport.fleet_calls import fleet_calls
 from fl_server.transport.grid import LoopbackGrid
 from fl_server.transport.handouts import Handouts
@@ -123,6 +123,9 @@ class Transport:
         self._loopback_address = f"{_LOOPBACK}:{self._loopback.getsockname()[1]}"
         flower = create_app(self._config(), SuperLinkLifespan)
         self._state = flower.state.linkstate_factory.state()
+        self._engines = [store._engine for store in (self._state, self._state.object_store)]
+        for engine in self._engines:
+            make_modest(engine)
         self._database.chmod(0o600)
         self._mailbox, self._handouts = Mailbox(self._database), Handouts()
         self._authentication = Authentication()
@@ -203,8 +206,8 @@ class Transport:
             self._thread.join(2 * GRACE_SECONDS + 1)
         self._fleet.close()
         self._mailbox.close()
-        for store in (self._state, self._state.object_store):
-            store._engine.dispose()  # the last one to close the file folds its write-ahead log into it
+        for engine in self._engines:
+            engine.dispose()  # the last one to close the file folds its write-ahead log into it
         for listener in (self._public, self._loopback):
             listener.close()
 

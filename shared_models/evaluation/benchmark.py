@@ -32,7 +32,7 @@ class Benchmark:
         if not len(self.sequences):
             raise DataError("The benchmark holds no sequences", fix="Give a data set with at least one sequence")
 
-    def score(self, model: EmotionModel, batch: int = 8) -> Metrics:
+    def score(self, model: EmotionModel, batch: int = 2) -> Metrics:
         """Scores of `model`, which maps (B, T, 1, H, W) float32 in [0, 1] to (B, K) logits, `batch` at a time.
 
         A sequence's class is the majority of its votes. The model is left as it was found.

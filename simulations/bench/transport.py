@@ -28,7 +28,6 @@ from simulations.demo.processes import Processes
 BY_SIZE = (
     ("cnn-lstm", "classifier"),
     ("cnn-lstm", "head"),
-    ("mobilenet-lstm", "head"),
     ("cnn-lstm", "all"),
     ("mobilenet-lstm", "all"),
 )

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
 from shared_models.errors import DataError
 from shared_models.evaluation.metrics import (
@@ -134,3 +135,18 @@ def test_what_cannot_be_scored_is_refused(probabilities: np.ndarray, targets: np
 def test_subjects_must_fit() -> None:
     with pytest.raises(DataError, match="Subjects"):
         score(probabilities_for([0, 1]), np.array([0, 1]), CLASSES, ("a",))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_scikit_learn_says_the_same(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count, classes = int(rng.integers(1, 60)), tuple("abcdefg")
+    probabilities = rng.dirichlet(np.full(7, 0.2), count)
+    targets = rng.integers(0, int(rng.integers(1, 8)), count)
+    metrics, predicted, labels = score(probabilities, targets, classes), probabilities.argmax(axis=1), np.arange(7)
+    scores = precision_recall_fscore_support(targets, predicted, labels=labels, zero_division=0)
+    rows = [(row.precision, row.recall, row.f1, row.support) for row in metrics.per_class.values()]
+    np.testing.assert_allclose(rows, np.transpose(scores), rtol=1e-12)
+    assert metrics.confusion == confusion_matrix(targets, predicted, labels=labels).tolist()
+    assert metrics.log_loss == pytest.approx(log_loss(targets, probabilities, labels=labels), rel=1e-12)
+    assert metrics.accuracy == pytest.approx(accuracy_score(targets, predicted))
