@@ -63,7 +63,7 @@ class LoopbackGrid(HttpGrid):
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         """Replies that are complete, a few at a time: what is left comes with the next call.
 
-        One that cannot be read is an Error with the reason `unreadable`; a task that its device lost is answered as if
+        One that cannot be read is an Error with the reason `unreadable`. A task that its device lost is answered as if
         the device had gone offline with it.
         """
         with _round_errors():
@@ -74,21 +74,19 @@ class LoopbackGrid(HttpGrid):
         request = PullAppMessagesRequest(message_ids=tasks - self._arriving.keys())
         response = self._runtime_client.PullMessages(request)
         heads = zip(response.messages_list, response.message_object_trees, strict=True)
-        arriving = self._arriving | {head.metadata.reply_to_message_id: (head, tree) for head, tree in heads}
-        self._arriving = {task: arriving[task] for task in tasks & arriving.keys()}
-        replies: list[Message] = []
+        self._arriving |= {head.metadata.reply_to_message_id: (head, tree) for head, tree in heads}
         lost = ended - self._arriving.keys()
-        for task, (head, tree) in list(self._arriving.items()):
-            reply = self._read(head, tree)
+        replies: list[Message] = []
+        for task in [task for task in self._arriving if task in tasks]:
+            reply = self._read(*self._arriving[task])
             if reply is not None:
                 replies.append(reply)
-            elif task in ended:  # the rest of this reply will not come any more
+            elif task in ended:
                 lost.add(task)
-            else:
-                continue
-            del self._arriving[task]
             if len(replies) == _REPLIES_AT_A_TIME:
                 break
+        done = lost | {reply.metadata.reply_to_message_id for reply in replies}
+        self._arriving = {task: parts for task, parts in self._arriving.items() if task not in done}
         return [*replies, *map(self._lost, lost)]
 
     def _lost(self, task: str) -> Message:

@@ -17,6 +17,7 @@ from fl_server.folder import FederationFolder
 from fl_server.models.listing import list_models
 from fl_server.models.promotion import promote, read_promoted
 from fl_server.models.rollback import roll_back
+from fl_server.open_round import OpenRound
 from fl_server.report.assemble import build_report
 from fl_server.report.content.page import report_page
 from fl_server.report.html import render_html
@@ -24,6 +25,7 @@ from fl_server.retention import next_round, starting_point
 from fl_server.rounds import RoundProtocol
 from fl_server.settings import RoundSettings
 from fl_server.setup import create_federation
+from fl_server.state_machine import StateMachine
 from shared_models.errors import (
     BackupError,
     KeyStoreError,
@@ -32,6 +34,7 @@ from shared_models.errors import (
     StorageError,
     UsageError,
 )
+from shared_models.networks.weights import weights_hash
 from shared_models.privacy.ledger import read_ledger
 
 
@@ -124,25 +127,33 @@ def test_before_the_first_round_there_may_be_no_ledger_or_not_even_a_model(small
 
 
 def test_devices_that_are_further_answer_from_the_number_that_was_passed_on_to(
-    study, file, root, policy, model, make_laptop, make_receipt, connect, grid, clock
+    study, file, root, policy, model, make_laptop, make_receipt, connect, grid, clock, tmp_path
 ):
     """Devices answered round 8 of the lost server; the backup ends at round 2."""
     laptops = {node: make_laptop(node, sequences=1) for node in (1, 2)}
     for node, laptop in laptops.items():
         connect(node, laptop)
     registered = {node: laptop.registered for node, laptop in laptops.items()}
-    protocol = RoundProtocol(
-        "seminar", policy, RoundSettings(min_devices=2), lambda device: make_receipt(device=device), clock
-    )
+
+    def collect(round_):
+        machine = StateMachine(lambda phase: None)
+        for state in ("waiting", "sampling"):
+            machine.enter(state)
+        settings = RoundSettings(min_devices=2)
+        protocol = RoundProtocol("seminar", policy, settings, lambda d: make_receipt(device=d), machine, clock)
+        nonces, model_hash = protocol.sample(registered), weights_hash(model.state_dict())
+        opened = OpenRound.begin(tmp_path / "open-round", round_, model_hash, policy.hash, nonces, len(registered))
+        return protocol.collect(grid, model, opened, lambda: registered)
+
     back_up(study.folder, file, None)
-    assert len(protocol.collect(grid, model, 8, registered).intents) == 2
+    assert len(collect(8).intents) == 2
     paid = [laptop.journal().participations for laptop in laptops.values()]
 
     restore(file, root, None, 9)
-    assert protocol.collect(grid, model, 3, registered).rejected == {"device_task": 2}
+    assert collect(3).rejected == {"device_task": 2}
     assert [laptop.journal().participations for laptop in laptops.values()] == paid
     number = next_round(entries(FederationFolder(root)))
-    assert len(protocol.collect(grid, model, number, registered).intents) == 2
+    assert len(collect(number).intents) == 2
     assert [laptop.journal().participations for laptop in laptops.values()] == [count + 1 for count in paid]
 
 

@@ -29,6 +29,7 @@ from fl_server.folder import FederationFolder
 from fl_server.listeners.authentication import KEY_HEADER, NEWEST, OLDEST, SIGNATURE_HEADER, TIME_HEADER
 from fl_server.setup import create_federation
 from fl_server.transport import Transport
+from fl_server.transport.grid import _REPLIES_AT_A_TIME
 from shared_models.errors import AddressError, RoundError
 
 CALL = "/v1/fleet/pull-messages"
@@ -169,6 +170,33 @@ def test_a_reply_whose_parts_never_come_holds_nobody_up(beside_an_honest_device)
         hostile.announce(reply, get_object_tree(reply))
 
     assert beside_an_honest_device(announce_only) is None
+
+
+def test_a_reply_that_is_arriving_is_not_forgotten_when_others_are_asked_for(fleet, device):
+    """Such as tasks of the round before, whose answers are late."""
+    with device() as (node, connection), device() as (late_node, _):
+        task_id, late_id = fleet.send(node), fleet.send(late_node)
+        slow, task = Hostile(connection), connection.pull()
+        reply = answer(task, y=secrets.token_hex(4))
+        session = slow.announce(reply, get_object_tree(reply))
+        assert fleet.replies(task_id) == {}
+        assert fleet.replies(late_id) == {}
+        for name, part in get_all_nested_objects(reply).items():
+            slow.send(task, session, name, part.deflate())
+        assert fleet.replies(task_id)[task_id].content == reply.content
+
+
+def test_more_answers_than_are_fetched_at_once_all_come_also_of_devices_that_go_on(fleet, device):
+    with contextlib.ExitStack() as stack:
+        devices = [stack.enter_context(device()) for _ in range(_REPLIES_AT_A_TIME + 2)]
+        tasks = {fleet.send(node) for node, _ in devices}
+        for _, connection in devices:
+            connection.push(answer(connection.pull(), x=1))
+            connection.pull()
+        first = fleet.replies(*tasks)
+        second = fleet.replies(*tasks - first.keys())
+    assert (len(first), len(second)) == (_REPLIES_AT_A_TIME, 2)
+    assert not any(reply.has_error() for reply in (first | second).values())
 
 
 def test_a_reply_counts_once_its_last_part_is_there(fleet, device):
