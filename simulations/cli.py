@@ -9,6 +9,7 @@ import typer
 
 from shared_models import commandline
 from shared_models.commandline import out, print_json
+from shared_models.errors import UsageError
 
 app = commandline.program("Attune's simulations: what a study would cost and bring, before anyone is asked.")
 
@@ -19,6 +20,7 @@ attack_app = typer.Typer(help="Attacks on Attune's own code, against what it cla
 app.add_typer(attack_app, name="attack")
 
 
+_HOLDOUT = 0.2
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 PolicyEntries = Annotated[
     list[str] | None, typer.Option("--set", help="A policy setting, such as clip_norm=0.3; see docs/settings.md.")
@@ -38,6 +40,7 @@ class Gradients(StrEnum):
 
 class Engine(StrEnum):
     LOCAL = "local"
+    FLOWER = "flower"
 
 
 def run() -> NoReturn:
@@ -51,7 +54,12 @@ def run_(
     cohort: Annotated[int | None, typer.Option(min=1, help="Clients a round; all where not given.")] = None,
     per_client: Annotated[int, typer.Option(min=1, help="The most sequences of one client.")] = 60,
     alpha: Annotated[float, typer.Option(min=0.001, help="Label skew (Dirichlet); small is strong.")] = 1.0,
-    holdout: Annotated[float, typer.Option(help="Share of people to score on, where there are people.")] = 0.2,
+    holdout: Annotated[
+        float | None, typer.Option(help="Share of people to score on, where there are people; 0.2 where not given.")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Hold out this many parts of the people in turn, instead of a share.")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds, and each client's lifetime participations.")] = 6,
     unit: Annotated[Unit, typer.Option(help="What the noise protects; none trains without noise.")] = Unit.SEQUENCE,
     epsilon: Annotated[float, typer.Option(help="Lifetime epsilon of each protected unit.")] = 8.0,
@@ -62,18 +70,22 @@ def run_(
     gradients: Annotated[Gradients, typer.Option(help="Engine of per-sequence gradients.")] = Gradients.FAST,
     no_baseline: Annotated[bool, typer.Option("--no-baseline", help="Leave out the run without noise.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of population, sampling and simulated noise.")] = 0,
-    engine: Annotated[Engine, typer.Option(help="local: in this process.")] = Engine.LOCAL,
+    engine: Annotated[Engine, typer.Option(help="local, or flower: Flower's engine on Ray.")] = Engine.LOCAL,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that train clients; 0 for this one.")] = 0,
     directory: Annotated[Path, typer.Option("--out", help="Where result.json goes.")] = Path("runs/sim"),
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a federation, privately and without noise, and score both on held-out data."""
+    if folds and holdout is not None:
+        raise UsageError("People are held out by --holdout or by --folds, not by both")
     from fl_server.settings import policy_settings
     from simulations.populations import Plan
     from simulations.run import Options, run_simulation
 
     options = Options(
         data=data,
-        plan=Plan(clients=clients, per_client=per_client, alpha=alpha, holdout=holdout, seed=seed),
+        plan=Plan(clients, per_client, alpha, _HOLDOUT if holdout is None else holdout, seed),
+        folds=folds or 1,
         cohort=cohort,
         rounds=rounds,
         unit=unit.value,
@@ -89,6 +101,8 @@ def run_(
         trainable=trainable,
         initial=init,
         baseline=not no_baseline,
+        engine=engine.value,
+        workers=workers,
     )
     with commandline.progress_by_stage() as follow:
         result = run_simulation(options, directory, follow)

@@ -96,16 +96,27 @@ def _ferplus(spec: DataSpec, scheme: LabelScheme, plan: Plan) -> Population:
 def _manifest(spec: DataSpec, scheme: LabelScheme, plan: Plan) -> Population:
     data = load_manifest(required_path(spec), scheme, HaarFinder())
     train, test = hold_out_people(data, plan.holdout, plan.seed)
-    clients_data, held_out = data.take(train), data.take(test)
+    held_out = data.take(test)
+    return Population(deal(data.take(train), plan), held_out, f"{len(set(held_out.subjects))} people held out")
+
+
+def deal(data: Sequences, plan: Plan) -> list[Sequences]:
+    """What each client holds of people's `data`: the sequences of one person, or label-skewed ones of anybody.
+
+    Raises UsageError where there are more clients than people, DataError where there are too few sequences.
+    """
     if plan.clients == BY_SUBJECT:
-        shares = [share[: plan.per_client] for share in by_subject(clients_data)]
+        shares = [share[: plan.per_client] for share in by_subject(data)]
     else:
-        shares = dirichlet(clients_data.labels, _count(plan), plan.alpha, plan.per_client, plan.seed)
-    return Population(
-        [clients_data.take(share) for share in shares],
-        held_out,
-        f"{len(set(held_out.subjects))} people held out",
-    )
+        people, clients = len(set(data.subjects)), _count(plan)
+        if clients > people:
+            raise UsageError(
+                f"There cannot be {clients} clients",
+                why=f"the data has {people} people to train on",
+                fix=f"Take at most {people}, or `--clients {BY_SUBJECT}`",
+            )
+        shares = dirichlet(data.labels, clients, plan.alpha, plan.per_client, plan.seed)
+    return [data.take(share) for share in shares]
 
 
 def _count(plan: Plan) -> int:
