@@ -132,6 +132,24 @@ def bench_accounting_(as_json: JsonOption = False) -> None:
     _print_rows(measured["cases"], as_json, "Epsilon of a device's life at delta 1e-5; wall seconds")
 
 
+@bench_app.command("engines", epilog="Example: fl-sim bench engines --json")
+def bench_engines_(
+    clients: Annotated[int, typer.Option(min=1, help="Clients of 20 sequences each.")] = 100,
+    cohort: Annotated[int, typer.Option(min=2, help="Clients a round.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what the engines cost beside a plain loop that does only their arithmetic: CPU seconds and memory."""
+    from simulations.bench.engines import Size, bench_engines
+
+    with commandline.progress_by_stage() as follow:
+        measured = bench_engines(follow, Size(clients, cohort, rounds))
+    if as_json:
+        print_json(measured)
+    else:
+        _print_engines(measured)
+
+
 @attack_app.command("audit", epilog="Example: fl-sim attack audit --epsilon 1 --canaries 1000")
 def attack_audit_(
     data: Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = "synthetic",
@@ -205,6 +223,22 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
         table.add_column(column, justify="right" if column else "left", no_wrap=not column, overflow="fold")
     for name in list(rows[0])[1:]:
         table.add_row(name, *(_cell(row[name]) for row in rows))
+    out.print(table)
+
+
+def _print_engines(measured: dict[str, float]) -> None:
+    from rich.table import Table
+
+    table = Table(title="Of all processes together, and as ratios to the plain loop", title_justify="left")
+    for column in ("", "CPU s", "ratio", "MiB", "ratio"):
+        table.add_column(column, justify="right" if column else "left")
+    for name in (name.removesuffix("_cpu_s") for name in measured if name.endswith("_cpu_s")):
+        floor = "private_floor" if name.startswith("private_") else "floor"
+        cells = (
+            (f"{measured[name + unit]:.1f}", f"{measured[name + unit] / measured[floor + unit]:.2f}")
+            for unit in ("_cpu_s", "_rss_mb")
+        )
+        table.add_row(name.replace("_", " "), *(cell for pair in cells for cell in pair))
     out.print(table)
 
 

@@ -28,21 +28,20 @@ from simulations.engines.local import Clients, LocalDevices
 
 _PLACES = 4
 """Updates that a worker may be ahead of what was taken from it."""
-_EXIT_SECONDS = 5.0
+_LIVES = 2
 _spawn = get_context("spawn")
 
 
 class WorkerDevices:
-    """See `Devices`. A worker that dies is started again, once for each device: what a seed gives stays the same."""
+    """See `Devices`. A worker that dies is started again, once for each device; what a seed gives stays the same."""
 
     def __init__(
         self, model: EmotionModel, clients: Sequence[Sequences], gradients: GradientEngine, seed: int, workers: int
     ) -> None:
         self._model = copy.deepcopy(model).share_memory()
-        self._count = len(clients)
+        self._count, workers = len(clients), min(workers, len(clients))
         self._workers = [
-            _Worker(self._model, _share(clients, place, workers), gradients, seed)
-            for place in range(min(workers, len(clients)))
+            _Worker(self._model, _share(clients, place, workers), gradients, seed) for place in range(workers)
         ]
 
     def __enter__(self) -> Self:
@@ -80,22 +79,30 @@ class _Worker:
 
     def take(self) -> Update:
         """The update of the next device that was asked for."""
-        try:
-            return self._take()
-        except (EOFError, OSError):
-            left = self._open
-            self.close()
-            self._start()
-            self.ask(self._policy, self._round, left)
-        try:
-            return self._take()
-        except (EOFError, OSError) as error:
-            self._process.join(_EXIT_SECONDS)
-            raise RoundError(
-                f"A worker process of the simulation died twice on device {self._open[0]}",
-                why=f"its exit code is {self._process.exitcode}; -9 often means that memory ran out",
-                fix="Take fewer --workers, or fewer sequences for each device",
-            ) from error
+        answer = self._answer()
+        if isinstance(answer, Exception):
+            raise answer
+        update = _split(self._places[answer].clone(), self._model, self._policy.trainable)
+        self._open = self._open[1:]
+        with suppress(OSError):
+            self._pipe.send(None)  # the place is free again
+        return update
+
+    def _answer(self) -> int | Exception:
+        for life in range(_LIVES):
+            if life > 0:
+                self._start()
+                self.ask(self._policy, self._round, self._open)
+            with suppress(EOFError, OSError):
+                answer: int | Exception = self._pipe.recv()
+                return answer
+            self._process.join()
+            self._pipe.close()
+        raise RoundError(
+            f"A worker process of the simulation died {_LIVES} times on device {self._open[0]}",
+            why=f"its exit code is {self._process.exitcode}; -9 often means that memory ran out",
+            fix="Take fewer --workers, or fewer sequences for each device",
+        )
 
     def close(self) -> None:
         self._pipe.close()
@@ -108,15 +115,6 @@ class _Worker:
         self._process = _spawn.Process(target=_work, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
-
-    def _take(self) -> Update:
-        message = self._pipe.recv()
-        if isinstance(message, Exception):
-            raise message
-        update = _split(self._places[message].clone(), self._model, self._policy.trainable)
-        self._open = self._open[1:]
-        self._pipe.send(None)  # the place is free again
-        return update
 
 
 def _work(
