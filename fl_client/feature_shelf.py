@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from cryptography.exceptions import InvalidTag
 
-from fl_client.sealing import seal, unseal
 from shared_models.files import atomic_write
+from shared_models.sealing import seal, unseal
 
 _FORMAT = b"attune features 1 "
 

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fl_client.keys import KeyVault
-from fl_client.sealing import seal, unseal
 from shared_models.canonical import canonical_hash
 from shared_models.errors import EnrolmentError, KeyStoreError
 from shared_models.files import atomic_write, storage_errors
 from shared_models.privacy.policy import Policy
+from shared_models.sealing import seal, unseal
 
 IDENTITY_KEY = "identity"
 

@@ -1,7 +1,8 @@
-"""What this device has spent and sent: its ledger, and the noised bytes of every intent that is still open.
+"""What this device has spent and sent: its ledger, and the noised bytes of the last intent.
 
-The intent and its bytes are on disk before anything leaves. A task that comes twice gets the same bytes; a crash never
-refunds.
+The intent and its bytes are on disk before anything leaves. A task that comes twice gets the same bytes, also when the
+server had them once already: a server that lost them in a crash asks again, and the device pays once. The bytes go when
+the next task is answered. A crash never refunds.
 """
 
 import logging
@@ -86,10 +87,13 @@ class Journal:
         with suppress(StorageError):  # tidying up; what counts is on the disk
             for nonce in earlier:
                 self.aborted(nonce)
+        for parcel in self._outbox.glob("*.safetensors"):
+            if parcel != self._parcel(intent.nonce):
+                parcel.unlink(missing_ok=True)
         return self._kept(entry, intent.nonce)
 
     def answered(self, nonce: str) -> Update | None:
-        """What a task was answered with before; None where it is new. Raises WireError where it is closed already."""
+        """What a task was answered with before; None where it is new. Raises WireError where its bytes are gone."""
         entry = next(
             (e for e in self._ledger.entries if isinstance(e.body, Intent) and e.body.nonce == nonce),
             None,
@@ -97,9 +101,9 @@ class Journal:
         return None if entry is None else self._kept(entry, nonce)
 
     def released(self, nonce: str) -> None:
-        """The server has the update: the intent is closed and the kept bytes are removed."""
-        self._ledger.append(Released(nonce=nonce))
-        self._parcel(nonce).unlink(missing_ok=True)
+        """The server has the update: the intent is closed, once."""
+        if nonce in self._open():
+            self._ledger.append(Released(nonce=nonce))
 
     def aborted(self, nonce: str) -> None:
         """The update will never leave: its bytes are removed. What was debited stays debited."""

@@ -15,9 +15,9 @@ from keyring.errors import KeyringError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fl_client.passphrase import PASSPHRASE_FILE, AskPassphrase, PassphraseVault, read_passphrase
-from fl_client.sealing import new_key
 from shared_models.errors import KeyStoreError
 from shared_models.files import atomic_write
+from shared_models.sealing import new_key
 
 _SERVICE = "attune"
 # A list of what is trusted: a backend that nobody here has looked at may keep its keys in a plain file.

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fl_client.sealing import KEY_BYTES, new_key, seal, unseal
 from shared_models.errors import KeyStoreError
 from shared_models.files import atomic_write
+from shared_models.passphrase import COST, LARGEST_COST, SALT_BYTES, passphrase_in, stretch
+from shared_models.sealing import new_key, seal, unseal
 
 PASSPHRASE_FILE = "ATTUNE_PASSPHRASE_FILE"
 
@@ -23,15 +23,12 @@ _Hex = Annotated[str, Field(pattern=r"^([0-9a-f]{2})+$")]
 
 
 class _KeyFile(BaseModel):
-    """Keys sealed under scrypt (RFC 7914) of the passphrase: 128 * n * r bytes = 64 MiB a guess.
-
-    The bounds keep an altered file from weakening the passphrase or filling the memory.
-    """
+    """Keys sealed under what `stretch` makes of the passphrase."""
 
     model_config = ConfigDict(extra="forbid")
     version: Literal[1] = 1
     salt: _Hex
-    n: int = Field(default=2**16, ge=2**16, le=2**18)
+    n: int = Field(default=COST, ge=COST, le=LARGEST_COST)
     r: Literal[8] = 8
     p: Literal[1] = 1
     check: _Hex
@@ -52,8 +49,8 @@ class PassphraseVault:
     def make(cls, path: Path, ask: AskPassphrase | None) -> "PassphraseVault":
         """A new, empty vault at `path`; raises KeyStoreError where no passphrase can be had."""
         passphrase = _choose_passphrase(ask)
-        file = _KeyFile(salt=secrets.token_hex(16), check="00", keys={})
-        file.check = seal(_stretch(file, passphrase), b"", _CHECK).hex()
+        file = _KeyFile(salt=secrets.token_hex(SALT_BYTES), check="00", keys={})
+        file.check = seal(_stretched(file, passphrase), b"", _CHECK).hex()
         atomic_write(path, file.model_dump_json().encode())
         return cls(path, lambda: passphrase)
 
@@ -97,7 +94,7 @@ class PassphraseVault:
     def _unlock(self, file: _KeyFile) -> bytes:
         """The key that seals the keys, once the check value shows that the passphrase is right."""
         if self._wrapping is None:
-            wrapping = _stretch(file, self._passphrase())
+            wrapping = _stretched(file, self._passphrase())
             try:
                 unseal(wrapping, bytes.fromhex(file.check), _CHECK)
             except InvalidTag as error:
@@ -116,7 +113,7 @@ def read_passphrase(ask: AskPassphrase | None, prompt: str) -> str:
     """
     path = os.environ.get(PASSPHRASE_FILE)
     if path is not None:
-        passphrase = _read_passphrase_file(Path(path))
+        passphrase = passphrase_in(Path(path), f"Correct {PASSPHRASE_FILE}, or unset it to be asked for the passphrase")
     elif ask is not None:
         passphrase = ask(prompt)
     else:
@@ -130,17 +127,6 @@ def read_passphrase(ask: AskPassphrase | None, prompt: str) -> str:
     return passphrase
 
 
-def _read_passphrase_file(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeyStoreError(
-            f"The passphrase file {path} cannot be read",
-            why=getattr(error, "strerror", None) or "it is not text",
-            fix=f"Correct {PASSPHRASE_FILE}, or unset it to be asked for the passphrase",
-        ) from error
-
-
 def _choose_passphrase(ask: AskPassphrase | None) -> str:
     chosen = read_passphrase(ask, "Choose a passphrase for the data on this device")
     if read_passphrase(ask, "The same passphrase again") != chosen:
@@ -148,9 +134,8 @@ def _choose_passphrase(ask: AskPassphrase | None) -> str:
     return chosen
 
 
-def _stretch(file: _KeyFile, passphrase: str) -> bytes:
-    kdf = Scrypt(salt=bytes.fromhex(file.salt), length=KEY_BYTES, n=file.n, r=file.r, p=file.p)
-    return kdf.derive(passphrase.encode())
+def _stretched(file: _KeyFile, passphrase: str) -> bytes:
+    return stretch(passphrase, bytes.fromhex(file.salt), file.n)
 
 
 def _damaged(path: Path) -> KeyStoreError:

@@ -17,11 +17,11 @@ from cryptography.exceptions import InvalidTag
 
 from fl_client.feature_shelf import FeatureShelf
 from fl_client.keys import KeyVault
-from fl_client.sealing import new_key, seal, unseal
 from fl_client.store_index import StoreIndex, StoreKey
 from fl_client.stored_sequence import StoredSequence, damaged, open_sequence, seal_sequence
 from shared_models.errors import DataError, KeyStoreError
 from shared_models.files import atomic_write, storage_errors
+from shared_models.sealing import new_key, seal, unseal
 
 _CHECK = b"attune store check"
 _FEATURES = ".features"

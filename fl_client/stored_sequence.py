@@ -7,8 +7,8 @@ from datetime import datetime
 import numpy as np
 from cryptography.exceptions import InvalidTag
 
-from fl_client.sealing import seal, unseal
 from shared_models.errors import StorageError
+from shared_models.sealing import seal, unseal
 
 _HEADER = b"ATTUNE-SEQ\x01"  # the last byte is the format's version
 _LENGTH_BYTES = 4

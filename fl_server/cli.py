@@ -7,13 +7,18 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 
+from fl_server.backup.cli import app as backups
 from fl_server.folder import FederationFolder
+from fl_server.models.cli import app as models
 from fl_server.settings import load_settings, parse_entries
 from shared_models import commandline
 from shared_models.commandline import out, print_json
 from shared_models.errors import UsageError
 
 app = commandline.program("Attune's server: a federation that learns from laptops without their pictures.")
+
+app.add_typer(backups)
+app.add_typer(models, name="models")
 
 Directory = Annotated[Path, typer.Argument(help="The federation's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
@@ -84,6 +89,7 @@ def start(
     rounds: Annotated[int | None, typer.Option(min=1, help="Total number of rounds, also when resuming.")] = None,
 ) -> None:
     """Run the federation in the foreground until the last round or Ctrl-C; go on where it stopped."""
+    from fl_server.leaving import leave_soon
     from fl_server.live import LiveTable
     from fl_server.server import Server
     from shared_models.files import only_one
@@ -99,28 +105,21 @@ def start(
     ):
         server = Server(folder, settings, table.add, table.note)
         for received in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(received, lambda *_: server.stop())
+            signal.signal(received, lambda *_: leave_soon(server.stop))
         server.run(rounds or settings.rounds.rounds)
 
 
 @app.command(epilog="Example: fl-server status study --json")
 def status(directory: Directory, as_json: JsonOption = False) -> None:
-    """Where the federation stands: devices, rounds, score, budget spent."""
-    from fl_server.live import round_table
+    """Where the federation stands: what the server does, devices, rounds, scores, budget spent."""
+    from fl_server.show_status import show_status
     from fl_server.status import read_status
 
     facts = read_status(FederationFolder(directory))
     if as_json:
         print_json(facts.model_dump())
-        return
-    out.print(f"[bold]{escape(facts.title)}[/] ({facts.study}), purpose: {facts.purpose}")
-    out.print(f"Devices enrolled: {facts.devices}; open invitations: {facts.open_invitations}")
-    out.print(
-        f"Rounds with a checkpoint: {facts.round}; the updates used cost a device at most"
-        f" epsilon {facts.epsilon:.4f} of {facts.epsilon_cap:.4f}"
-    )
-    if facts.rounds:
-        out.print(round_table(facts.rounds, facts.title, facts.epsilon_cap))
+    else:
+        show_status(facts, out)
 
 
 @app.command(epilog="Example: fl-server plan study --devices 20 --out plan.html")

@@ -10,44 +10,34 @@ from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.serverapp import Grid
-from pydantic import BaseModel, ConfigDict
 
+from fl_server.aggregation import optimiser_by_settings, rule_by_settings
 from fl_server.checkpoint import Checkpoint, Checkpoints
+from fl_server.clock import Clock
+from fl_server.closing import Closing
 from fl_server.enrolment.registry import Device
 from fl_server.folder import FederationFolder
-from fl_server.rounds import Outcome, RoundProtocol, Stopped
+from fl_server.models.promotion import read_promoted
+from fl_server.open_round import OpenRound
+from fl_server.participations import Participations
+from fl_server.phase import Phase
+from fl_server.retention import next_round, starting_point, tidy
+from fl_server.round_summary import RoundSummary, read_rounds, scores_of
+from fl_server.rounds import Devices, RoundProtocol, Stopped
 from fl_server.settings import Settings
-from shared_models.canonical import canonical
-from shared_models.errors import LedgerError
+from fl_server.state_machine import StateMachine
+from shared_models.errors import ClockError, LedgerError, RoundError, StorageError
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.files import append_line
 from shared_models.networks.model import EmotionModel
-from shared_models.networks.weights import WeightsHeader, weights_hash
-from shared_models.privacy.events import RoundClosed, RoundVoid
+from shared_models.networks.weights import WeightsHeader
+from shared_models.privacy.events import RoundClosed
 from shared_models.privacy.ledger import GENESIS, Entry, Ledger
 from shared_models.privacy.policy import Policy
 from shared_models.privacy.receipts import Receipt, sign_receipt
 
+_RETRY_SECONDS = 10.0
 log = logging.getLogger(__name__)
-
-
-class RoundSummary(BaseModel):
-    """One line of `rounds.jsonl`: what an operator watches."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    round: int
-    state: Literal["start", "checkpointed", "failed"]
-    online: int
-    asked: int
-    accepted: int
-    rejected: dict[str, int]
-    accuracy: float
-    uar: float
-    macro_f1: float
-    epsilon: float
-    """The most that the updates used so far cost any device, for each of its sequences."""
-    seconds: float
 
 
 def check_ledger_reaches(entries: Sequence[Entry], checkpoint: Checkpoint) -> None:
@@ -61,7 +51,7 @@ def check_ledger_reaches(entries: Sequence[Entry], checkpoint: Checkpoint) -> No
 
 
 class Federation:
-    """Runs rounds on a model. All state is in the ledger and the checkpoints; this object can die at any time."""
+    """Runs rounds on a model. All state is on the disk; this object can die at any time."""
 
     def __init__(
         self,
@@ -74,129 +64,179 @@ class Federation:
         stop: threading.Event,
         announce: Callable[[RoundSummary], None],
         notice: Callable[[str], None],
+        observe: Callable[[Phase], None],
     ) -> None:
+        """announce: hears of each round; notice: of what keeps rounds from starting; observe: of changes of state"""
         self._folder, self._settings, self._policy = folder, settings, policy
-        self._ledger, self._key, self._benchmark = ledger, key, benchmark
-        self._stop, self._announce, self._notice = stop, announce, notice
-        self._checkpoints = Checkpoints(folder.checkpoints)
-        self._protocol = RoundProtocol(settings.study.id, policy, settings.rounds, self._receipt_for, stop)
+        self._ledger, self._key, self._stop = ledger, key, stop
+        self._announce, self._notice = announce, notice
+        self._checkpoints, self._participations = Checkpoints(folder.checkpoints), Participations(ledger)
+        self._machine, self._clock = StateMachine(observe), Clock(notice)
+        self._protocol = RoundProtocol(
+            settings.study.id, policy, settings.rounds, self._receipt_for, self._machine, stop
+        )
+        self._closing = Closing(
+            folder,
+            settings.study.id,
+            policy,
+            ledger,
+            benchmark,
+            rule_by_settings(settings.aggregation, policy),
+            optimiser_by_settings(settings.aggregation),
+            self._machine,
+        )
 
     def begin(self, initial: Callable[[], tuple[EmotionModel, WeightsHeader]]) -> Checkpoint:
-        """The last checkpoint, or that of round 0, made from `initial()`.
-
-        A round that is in the ledger and has no checkpoint was cut off: it is declared void, its debits stand.
-        """
-        rounds = self._checkpoints.rounds()
-        if not rounds:
-            model, header = initial()
-            checkpoint = self._checkpoint(0, model, header)
-            self._summarise("start", 0, 0, None, checkpoint, 0.0)
-            rounds = [0]
-        checkpoint = self._checkpoints.record(rounds[-1])
-        check_ledger_reaches(self._ledger.entries, checkpoint)
-        for cut_off in self._rounds_in_ledger() - set(rounds):
-            log.warning("round %d was cut off before its checkpoint and is void", cut_off)
-            self._ledger.append(RoundVoid(round=cut_off))
+        """The last checkpoint, or that of round 0, made from `initial()`. A round that was cut off is finished."""
+        if not self._checkpoints.rounds():
+            self._closing.start(*initial())
+        check_ledger_reaches(self._ledger.entries, self._last())
+        self._closing.finish()
+        checkpoint = self._last()
+        if checkpoint.round not in {line.round for line in read_rounds(self._folder) if line.state != "failed"}:
+            self._summarise_late(checkpoint)
         return checkpoint
 
-    def run(self, grid: Grid, eligible: Callable[[], dict[int, Device]], last_round: int) -> None:
-        """Rounds until `last_round` has its checkpoint, or until told to stop."""
-        model, checkpoint = self._checkpoints.load(self._checkpoints.rounds()[-1])
+    def run(self, grid: Grid, eligible: Callable[[], Devices], last_round: int) -> None:
+        """Rounds until `last_round` has its checkpoint, or until told to stop.
+
+        What keeps a round from going on - a full disk, a database that does not answer, a clock that jumped back - is
+        waited out: the server says so and goes on when it can.
+        """
         try:
-            while checkpoint.round < last_round:
-                online = self._protocol.wait_for_devices(grid, lambda: self._may_take_part(eligible()), self._notice)
-                began = time.monotonic()
-                outcome = self._protocol.collect(grid, model, checkpoint.round + 1, self._protocol.sample(online))
-                closed = self._close(model, checkpoint, outcome)
-                state: Literal["checkpointed", "failed"] = "checkpointed" if closed else "failed"
-                checkpoint = closed or checkpoint
-                round_ = checkpoint.round if closed else checkpoint.round + 1
-                self._summarise(state, round_, len(online), outcome, checkpoint, time.monotonic() - began)
-                if checkpoint.round < last_round and self._stop.wait(self._settings.rounds.pause_seconds):
+            while not self._rounds(grid, eligible, last_round):
+                if self._stop.wait(_RETRY_SECONDS):
                     raise Stopped
         except Stopped:
-            log.info("stopped after round %d", checkpoint.round)
+            log.info("stopped after round %d", self._last().round)
+        finally:
+            self._machine.enter("stopped")
 
     def participations(self) -> Counter[str]:
         """How often each device's update was used, by pseudonym."""
-        return Counter(device for round_ in self._closed() for device in round_.debits)
+        return self._participations.count()
 
-    def _closed(self) -> list[RoundClosed]:
-        return [entry.body for entry in self._ledger.entries if isinstance(entry.body, RoundClosed)]
+    def _rounds(self, grid: Grid, eligible: Callable[[], Devices], last_round: int) -> bool:
+        """Whether `last_round` has its checkpoint; False where something has to be waited out."""
+        try:
+            self._closing.finish()
+            while next_round(self._ledger.entries) <= last_round:
+                self._round(grid, eligible)
+                more = next_round(self._ledger.entries) <= last_round
+                if more and self._stop.wait(self._settings.rounds.pause_seconds):
+                    raise Stopped
+        except (StorageError, ClockError, RoundError) as error:
+            log.warning("paused: %s", error)
+            self._notice(f"Paused: {error}")
+            self._machine.enter("paused", why=str(error))
+            return False
+        return True
+
+    def _round(self, grid: Grid, eligible: Callable[[], Devices]) -> None:
+        """One round, or what is left of the one that was open when the server ended."""
+        entries = self._ledger.entries
+        model, before = self._checkpoints.load(starting_point(entries, self._checkpoints))
+        round_ = next_round(entries)
+        self._clock.check(self._ledger)
+        opened = self._resumed(before, round_) or self._open(grid, eligible, before, round_)
+        began = time.monotonic()
+        outcome = self._protocol.collect(grid, model, opened, eligible)
+        if len(outcome.intents) >= self._protocol.quorum:
+            self._closing.close(model, before, opened, outcome)
+            self._machine.enter("checkpointed")
+            self._tidy()
+            state: Literal["checkpointed", "failed"] = "checkpointed"
+        else:
+            self._closing.keep(outcome)
+            self._machine.enter("failed", why="fewer updates came than a round counts with")
+            state = "failed"
+        opened.discard()
+        self._summarise(
+            state,
+            opened.round,
+            opened.online,
+            outcome.asked,
+            len(outcome.intents),
+            outcome.rejected,
+            time.monotonic() - began,
+        )
+
+    def _tidy(self) -> None:
+        promoted, settings = read_promoted(self._folder), self._settings.checkpoints
+        protected = {starting_point(self._ledger.entries, self._checkpoints)} | (
+            {promoted.round} if promoted else set()
+        )
+        tidy(self._checkpoints, settings.keep_last, settings.best_by, protected)
+
+    def _open(self, grid: Grid, eligible: Callable[[], Devices], before: Checkpoint, round_: int) -> OpenRound:
+        self._machine.enter("waiting", round=round_, asked=0, accepted=0)
+        online = self._protocol.wait_for_devices(grid, lambda: self._may_take_part(eligible(), round_), self._notice)
+        self._machine.enter("sampling", online=len(online))
+        return OpenRound.begin(
+            self._folder.open_round,
+            round_,
+            before.model_hash,
+            self._policy.hash,
+            self._protocol.sample(online),
+            len(online),
+        )
+
+    def _resumed(self, before: Checkpoint, round_: int) -> OpenRound | None:
+        """The round that was open, where its updates can still be used; what cannot be used is put away."""
+        opened = OpenRound.resume(self._folder.open_round)
+        if opened is None:
+            return None
+        if not opened.is_of(round_, before.model_hash, self._policy.hash):
+            opened.discard()
+            return None
+        log.info("round %d goes on with %d accepted updates", opened.round, len(opened.intents))
+        return opened
+
+    def _last(self) -> Checkpoint:
+        return self._checkpoints.record(self._checkpoints.rounds()[-1])
 
     def _receipt_for(self, device: str) -> Receipt:
-        """The last entry of the device's ledger that a round was closed with, also where that round is void."""
-        used = [round_.debits[device] for round_ in self._closed() if device in round_.debits]
-        return sign_receipt(self._key, self._settings.study.id, device, used[-1] if used else "")
+        """For the last entry of the device's ledger that a round was closed with, also where that round is void."""
+        return sign_receipt(self._key, self._settings.study.id, device, self._participations.last_entry(device))
 
-    def _close(self, model: EmotionModel, before: Checkpoint, outcome: Outcome) -> Checkpoint | None:
-        """Steps, records and checkpoints; None where too few updates came.
-
-        What devices signed is kept also then: an auditor finds every debit that the server has seen.
-        """
-        for intent in outcome.intents.values():
-            append_line(self._folder.intents, canonical(intent.model_dump(mode="json")))
-        if outcome.mean.count < self._protocol.quorum:
-            return None
-        model.add(outcome.mean.result())
-        round_ = before.round + 1
-        self._ledger.append(
-            RoundClosed(
-                study=self._settings.study.id,
-                round=round_,
-                policy_hash=self._policy.hash,
-                model_before=before.model_hash,
-                model_after=weights_hash(model.state_dict()),
-                debits=outcome.debits,
-                rejected=outcome.rejected,
-            )
-        )
-        return self._checkpoint(round_, model, before.header)
-
-    def _checkpoint(self, round_: int, model: EmotionModel, header: WeightsHeader) -> Checkpoint:
-        metrics = self._benchmark.score(model).to_dict()
-        return self._checkpoints.save(round_, model, header, metrics, self._ledger.head)
-
-    def _may_take_part(self, devices: dict[int, Device]) -> dict[int, Device]:
+    def _may_take_part(self, devices: Devices, round_: int) -> dict[int, Device]:
         """Those with budget left, whose last round is as far back as the policy asks for."""
-        spent, policy = self.participations(), self._policy
-        latest = {device: round_.round for round_ in self._closed() for device in round_.debits}
-        next_round = self._checkpoints.rounds()[-1] + 1
-        return {
-            node: device
-            for node, device in devices.items()
-            if spent[device.pseudonym] < policy.lifetime_rounds
-            and next_round - latest.get(device.pseudonym, -policy.min_rounds_between) >= policy.min_rounds_between
-        }
+        return {node: device for node, device in devices.items() if self._may(device.pseudonym, round_)}
 
-    def _rounds_in_ledger(self) -> set[int]:
-        """Rounds that the ledger has as closed and not as void afterwards."""
-        rounds: set[int] = set()
-        for entry in self._ledger.entries:
-            if isinstance(entry.body, RoundClosed):
-                rounds.add(entry.body.round)
-            elif isinstance(entry.body, RoundVoid):
-                rounds.discard(entry.body.round)
-        return rounds
+    def _may(self, device: str, round_: int) -> bool:
+        last = self._participations.last_round(device)
+        rested = last is None or round_ - last >= self._policy.min_rounds_between
+        return rested and self._participations.count()[device] < self._policy.lifetime_rounds
+
+    def _summarise_late(self, checkpoint: Checkpoint) -> None:
+        """The line of a round whose server ended before it could write it; how long that took is not known."""
+        closed = [entry.body for entry in self._ledger.entries if isinstance(entry.body, RoundClosed)]
+        said = next((body for body in reversed(closed) if body.round == checkpoint.round), None)
+        if said is None:
+            self._summarise("start", checkpoint.round, 0, 0, 0, {}, 0.0)
+        else:
+            asked = len(said.debits) + sum(said.rejected.values())
+            self._summarise("checkpointed", said.round, asked, asked, len(said.debits), said.rejected, 0.0)
 
     def _summarise(
         self,
         state: Literal["start", "checkpointed", "failed"],
         round_: int,
         online: int,
-        outcome: Outcome | None,
-        checkpoint: Checkpoint,
+        asked: int,
+        accepted: int,
+        rejected: dict[str, int],
         seconds: float,
     ) -> None:
-        most = max(self.participations().values(), default=0)
+        most = max(self._participations.count().values(), default=0)
         summary = RoundSummary(
             round=round_,
             state=state,
             online=online,
-            asked=outcome.asked if outcome else 0,
-            accepted=len(outcome.intents) if outcome else 0,
-            rejected=outcome.rejected if outcome else {},
-            **{name: checkpoint.metrics[name] for name in ("accuracy", "uar", "macro_f1")},
+            asked=asked,
+            accepted=accepted,
+            rejected=rejected,
+            **scores_of(self._last().metrics),
             epsilon=self._policy.epsilon_after(most) if most else 0.0,
             seconds=round(seconds, 2),
         )

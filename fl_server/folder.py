@@ -24,10 +24,16 @@ class FederationFolder:
         self.device_ledgers = root / "device-ledgers"
         self.rounds = root / "rounds.jsonl"
         self.checkpoints = root / "checkpoints"
+        self.open_round = root / "open-round"
         self.report = root / "report.html"
         self.audit = root / "audit.json"
+        self.phase = root / "state.json"
         self.lock = root / "server.lock"
         self.log = root / "server.log"
+        self.refusals = root / "refusals.json"
+        self.promoted = root / "promoted.json"
+        self.page_address = root / "operator-page.url"
+        self.tensorboard = root / "tensorboard"
 
     def create(self) -> None:
         """Makes the folders, readable by their owner only; raises StorageError where that is not possible."""

@@ -1,25 +1,33 @@
 """The live table of rounds that an operator watches."""
 
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from rich import box
+from rich.console import Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from fl_server.federation import RoundSummary
+from fl_server.phase import Phase, duration
+from fl_server.round_summary import RoundSummary
 from shared_models.commandline import out
 
 
 class LiveTable:
-    """Grows by a row each round; on a terminal it is drawn in place, elsewhere each round is one line."""
+    """The present state above a table that grows by a row each round.
+
+    On a terminal both are drawn in place, each second anew; elsewhere each round and each new waiting is one line.
+    """
 
     def __init__(self, title: str, epsilon_cap: float) -> None:
         self._title, self._cap = title, epsilon_cap
         self._rounds: list[RoundSummary] = []
-        self._live = Live(console=out, auto_refresh=False) if out.is_terminal else None
+        self._phase: Phase | None = None
+        self._live = Live(console=out, get_renderable=self._draw, refresh_per_second=1) if out.is_terminal else None
 
     def __enter__(self) -> Self:
         if self._live:
@@ -36,12 +44,30 @@ class LiveTable:
         """One sentence above the table."""
         out.print(text, soft_wrap=True)
 
+    def show(self, phase: Phase) -> None:
+        """What the server does from now on."""
+        said, self._phase = self._phase and self._phase.sentence(), phase
+        if self._live:
+            self._live.refresh()
+        elif phase.state in ("waiting", "paused") and phase.sentence() != said:
+            self.note(phase.sentence())
+
     def add(self, summary: RoundSummary) -> None:
         self._rounds.append(summary)
         if self._live:
-            self._live.update(round_table(self._rounds, self._title, self._cap), refresh=True)
+            self._live.refresh()
         else:
             out.print(_line(summary, self._cap), soft_wrap=True)
+
+    def _draw(self) -> Group:
+        state = [Text(phase_line(self._phase, time.time()), "bold")] if self._phase else []
+        return Group(*state, round_table(self._rounds, self._title, self._cap))
+
+
+def phase_line(phase: Phase, now: float) -> str:
+    """The state, how long it has lasted, and how long it may last; `now` in Unix seconds."""
+    line = f"{phase.sentence()}; for {duration(now - phase.since)}"
+    return line if phase.deadline is None else f"{line}, deadline in {duration(phase.deadline - now)}"
 
 
 def round_table(rounds: Sequence[RoundSummary], title: str, epsilon_cap: float) -> Table:

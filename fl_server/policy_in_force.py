@@ -36,6 +36,12 @@ def policy_in_force(folder: FederationFolder, settings: Settings) -> Policy:
     return policy
 
 
+def kept_policy(folder: FederationFolder) -> Policy | None:
+    """The policy that was kept last, whatever the settings say by now: for those who only watch."""
+    kept = _read(folder)
+    return kept.policy if kept else None
+
+
 def _read(folder: FederationFolder) -> _Kept | None:
     """None where nothing was kept, or what was kept is of another version."""
     try:

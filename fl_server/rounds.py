@@ -1,37 +1,34 @@
-"""One round: wait for devices, send tasks, take updates in as they come, step, score, and make it count.
-
-waiting -> sampling -> collecting -> aggregating -> evaluating -> checkpointed
-                          `-> failed (fewer updates than asked for; the model stays as it was)
-"""
+"""The part of a round that devices see: wait for them, draw a cohort, send tasks, take updates in as they come."""
 
 import logging
 import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from flwr.app import Error, Message, MessageType
 from flwr.serverapp import Grid
-from torch import Tensor
 
-from fl_server.aggregation import Checker, Expected, StreamingMean
+from fl_server.aggregation import Checker
 from fl_server.enrolment.registry import Device
+from fl_server.open_round import OpenRound
 from fl_server.settings import RoundSettings
+from fl_server.state_machine import StateMachine
+from fl_server.tasks import Tasks
 from shared_models.errors import WireError
 from shared_models.networks.model import EmotionModel
-from shared_models.networks.weights import weights_hash
 from shared_models.privacy.ledger import Entry
 from shared_models.privacy.policy import Policy
 from shared_models.privacy.receipts import Receipt
-from shared_models.wire import Task, encode_task, shapes_of
+from shared_models.wire import shapes_of
 
 _POLL_SECONDS = 0.25
 _NONCE_BYTES = 16
-_NO_LONGER_VALID, _NODE_UNAVAILABLE = (3, 4), 5  # Flower's codes for errors that it reports itself
 log = logging.getLogger(__name__)
+
+Devices = Mapping[int, Device]
+"""Devices by their node id."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +36,8 @@ class Outcome:
     """What came of a round's tasks. `intents` maps pseudonyms to the ledger entry behind their update."""
 
     asked: int
-    intents: dict[str, Entry]
+    intents: Mapping[str, Entry]
     rejected: dict[str, int]
-    mean: StreamingMean
 
     @property
     def debits(self) -> dict[str, str]:
@@ -62,11 +58,13 @@ class RoundProtocol:
         policy: Policy,
         settings: RoundSettings,
         receipt_for: Callable[[str], Receipt],
+        machine: StateMachine,
         stop: threading.Event,
     ) -> None:
         """receipt_for: what the server has seen of a device's ledger, by pseudonym"""
         self._study, self._policy, self._settings = study, policy, settings
-        self._receipt_for, self._stop = receipt_for, stop
+        self._receipt_for, self._machine, self._stop = receipt_for, machine, stop
+        self._stragglers: dict[str, tuple[str, int]] = {}
 
     @property
     def quorum(self) -> int:
@@ -74,7 +72,7 @@ class RoundProtocol:
         return max(self._settings.min_devices, self._policy.min_survivors)
 
     def wait_for_devices(
-        self, grid: Grid, eligible: Callable[[], dict[int, Device]], notice: Callable[[str], None]
+        self, grid: Grid, eligible: Callable[[], Devices], notice: Callable[[str], None]
     ) -> dict[int, Device]:
         """The online devices among `eligible`, by node id, once there are as many as a round needs.
 
@@ -95,99 +93,65 @@ class RoundProtocol:
                 said = text
             self._pause()
 
-    def sample(self, online: dict[int, Device]) -> dict[int, Device]:
-        """At most a cohort of them, each as likely as any other. No privacy is claimed from this choice."""
+    def sample(self, online: Devices) -> dict[str, str]:
+        """Nonces for at most a cohort of them, by pseudonym; each device is as likely as any other.
+
+        No privacy is claimed from this choice. It comes from the operating system, so no state of it is kept.
+        """
         size = min(self._settings.cohort, len(online))
         chosen = secrets.SystemRandom().sample(sorted(online), size)
-        return {node: online[node] for node in chosen}
+        return {online[node].pseudonym: secrets.token_hex(_NONCE_BYTES) for node in sorted(chosen)}
 
-    def collect(self, grid: Grid, model: EmotionModel, round_: int, devices: dict[int, Device]) -> Outcome:
-        """Sends each device its task and adds up what comes back and holds, until all answered or the deadline."""
+    def collect(self, grid: Grid, model: EmotionModel, opened: OpenRound, known: Callable[[], Devices]) -> Outcome:
+        """Asks each device of the round that has not answered, and keeps what comes back and holds.
+
+        Ends when all have answered, when enough have and the rest had their time, or at the deadline. `known` names
+        the devices that may take part now: one that has left is not waited for.
+        """
         shapes = shapes_of(model.trainable(self._policy.trainable))
-        checker, mean = Checker(self._policy, shapes), StreamingMean(shapes)
-        open_tasks = self._send(grid, model, round_, devices)
-        asked, intents, rejected = len(open_tasks), dict[str, Entry](), Counter[str]()
-        deadline = time.monotonic() + self._settings.deadline_seconds
-        while open_tasks and time.monotonic() < deadline:
-            for reply in grid.pull_messages(list(open_tasks)):
-                expected = open_tasks.pop(reply.metadata.reply_to_message_id, None)
-                if expected is None:  # a second answer to one task, or an answer to none
-                    continue
+        checker = Checker(self._policy, shapes)
+        tasks = Tasks(grid, self._study, self._policy, model, opened, self._receipt_for, self._settings)
+        rejected = Counter[str]()
+        closes = time.monotonic() + self._settings.deadline_seconds
+        self._machine.enter(
+            "collecting",
+            lasts=self._settings.deadline_seconds,
+            round=opened.round,
+            online=opened.online,
+            asked=len(opened.nonces),
+        )
+        enough_at: float | None = None
+        while tasks.pending and time.monotonic() < closes:
+            tasks.send(known())
+            self._note_stragglers(grid)
+            for answer in tasks.answers():
                 try:
-                    update = checker.check(_content(reply), expected)
+                    opened.accept(answer.device, checker.check(answer.content(), answer.expected))
                 except WireError as error:
                     rejected[error.reason] += 1
-                    log.warning("round %d: device %s rejected: %s", round_, expected.device, error.reason)
-                    continue
-                mean.add(update.delta)
-                intents[expected.device] = update.intent
+                    log.warning("round %d: device %s rejected: %s", opened.round, answer.device, error.reason)
+            self._machine.count(len(opened.intents), rejected)
+            if enough_at is None and len(opened.intents) >= self._enough(len(opened.nonces)):
+                enough_at = time.monotonic()
+                closes = min(closes, enough_at + self._settings.straggler_seconds)
             self._pause()
-        if open_tasks:
-            rejected["no_answer"] += len(open_tasks)
-        return Outcome(asked, intents, dict(rejected), mean)
+        rejected.update(tasks.unanswered())
+        self._stragglers = tasks.still_out
+        return Outcome(len(opened.nonces), opened.intents, dict(rejected))
 
-    def _send(self, grid: Grid, model: EmotionModel, round_: int, devices: dict[int, Device]) -> dict[str, Expected]:
-        """Pushes one task a device; what is expected back, by message id."""
-        weights = dict(model.state_dict())
-        model_hash = weights_hash(weights)
-        expectations = {
-            node: Expected(
-                study=self._study,
-                device=device.pseudonym,
-                ledger_key=Ed25519PublicKey.from_public_bytes(device.ledger_key),
-                round=round_,
-                nonce=secrets.token_hex(_NONCE_BYTES),
-                model_hash=model_hash,
-            )
-            for node, device in devices.items()
-        }
-        messages = [
-            Message(
-                content=encode_task(self._task(expected, weights)),
-                message_type=MessageType.TRAIN,
-                dst_node_id=node,
-                ttl=self._settings.deadline_seconds,
-                group_id=str(round_),
-            )
-            for node, expected in expectations.items()
-        ]
-        return dict(zip(_pushed(grid.push_messages(messages)), expectations.values(), strict=True))
+    def _enough(self, asked: int) -> int:
+        """How many updates a round does not wait long beyond."""
+        return max(self.quorum, int(self._settings.close_at * asked))
 
-    def _task(self, expected: Expected, weights: dict[str, Tensor]) -> Task:
-        return Task(
-            study=self._study,
-            round=expected.round,
-            nonce=expected.nonce,
-            model_hash=expected.model_hash,
-            policy_hash=self._policy.hash,
-            receipt=self._receipt_for(expected.device),
-            weights=weights,
-        )
+    def _note_stragglers(self, grid: Grid) -> None:
+        """Answers to rounds that have closed are refused: their model is no longer the present one."""
+        if not self._stragglers:
+            return
+        for reply in grid.pull_messages(list(self._stragglers)):
+            device, round_ = self._stragglers.pop(reply.metadata.reply_to_message_id, ("", 0))
+            if device and not reply.has_error():
+                log.warning("round %d: device %s rejected: late", round_, device)
 
     def _pause(self) -> None:
         if self._stop.wait(_POLL_SECONDS):
             raise Stopped
-
-
-def _pushed(message_ids: Iterable[str]) -> list[str]:
-    ids = list(message_ids)
-    if not all(ids):
-        raise RuntimeError("the SuperLink did not take a task")
-    return ids
-
-
-def _content(reply: Message):  # type: ignore[no-untyped-def]
-    """The reply's records; a device that could not train answers with one word, which is the reason."""
-    if reply.has_error():
-        raise WireError(_error_reason(reply.error), "The device could not train")
-    return reply.content
-
-
-def _error_reason(error: Error) -> str:
-    """A word for logs and counts. The device's own text is used only where it is one short word."""
-    if error.code == _NODE_UNAVAILABLE:
-        return "went_offline"
-    if error.code in _NO_LONGER_VALID:
-        return "too_late"
-    word = error.reason or ""
-    return f"device_{word}" if word.isascii() and word.isidentifier() and len(word) <= 32 else "device_error"

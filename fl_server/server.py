@@ -10,10 +10,11 @@ from fl_server.app import server_app
 from fl_server.certificates import check_certificate, load_signing_key
 from fl_server.enrolment.registry import Device, Registry
 from fl_server.enrolment.service import EnrolmentService, start_enrolment
-from fl_server.federation import Federation, RoundSummary
+from fl_server.federation import Federation
 from fl_server.folder import FederationFolder
 from fl_server.legal.gate import check_gate
 from fl_server.policy_in_force import policy_in_force
+from fl_server.round_summary import RoundSummary
 from fl_server.settings import Settings
 from fl_server.transport import Transport
 from shared_models.canonical import canonical
@@ -58,7 +59,16 @@ class Server:
         benchmark = Benchmark(load_benchmark(parse_spec(settings.benchmark.data), scheme), settings.model.trainable)
         ledger = Ledger(folder.ledger, self._key)
         self._federation = Federation(
-            folder, settings, self._policy, ledger, self._key, benchmark, self._stop, announce, notice
+            folder,
+            settings,
+            self._policy,
+            ledger,
+            self._key,
+            benchmark,
+            self._stop,
+            announce,
+            notice,
+            observe=lambda phase: phase.write(folder),
         )
         self._federation.begin(self._initial)
         if settings.study.is_synthetic_simulation:

@@ -91,7 +91,30 @@ class RoundSettings(_Section):
     min_devices: Count = 2
     cohort: Count = 100
     deadline_seconds: Positive = 120.0
+    close_at: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Share of the asked devices whose updates are enough for a round."""
+    straggler_seconds: Annotated[float, Field(ge=0)] = 15.0
+    """How long a round waits for the rest once it has enough."""
     pause_seconds: Annotated[float, Field(ge=0)] = 60.0
+
+
+class AggregationSettings(_Section):
+    """How a round's updates become one change, and how the model follows it. See docs/aggregation.md."""
+
+    rule: Literal["mean", "trimmed_mean", "median"] = "mean"
+    trim: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    optimiser: Literal["fedavg", "fedavgm", "fedadam"] = "fedavg"
+    server_learning_rate: Positive = 1.0
+    server_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    tau: Positive = 1e-3
+
+
+class CheckpointSettings(_Section):
+    """Whose weights are kept. Records of rounds are kept for good."""
+
+    keep_last: Count = 10
+    best_by: Literal["accuracy", "uar", "macro_f1"] = "macro_f1"
 
 
 class BenchmarkSettings(_Section):
@@ -100,13 +123,22 @@ class BenchmarkSettings(_Section):
     data: str = "synthetic"
 
 
+class WatchSettings(_Section):
+    """What the server writes for whoever watches it, beside its log and its page."""
+
+    tensorboard: bool = False
+
+
 class Settings(_Section):
     study: StudySettings
     server: ServerSettings
     model: ModelSettings = ModelSettings()
     policy: PolicySettings = PolicySettings()
     rounds: RoundSettings = RoundSettings()
+    aggregation: AggregationSettings = AggregationSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
     benchmark: BenchmarkSettings = BenchmarkSettings()
+    watch: WatchSettings = WatchSettings()
 
     def privacy_policy(self) -> Policy:
         """The policy in force: these settings with the noise that their cap asks for."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tomli_w
 
+from fl_server.aggregation import rule_by_settings
 from fl_server.certificates import create_identity
 from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
@@ -27,7 +28,8 @@ def create_federation(root: Path, overrides: dict[str, dict[str, object]]) -> Se
     """Writes `federation.toml`, keys and certificates to `root`; `overrides` are entries by section.
 
     A port that is 0 or not given is chosen among those that are free now. Raises SettingsError where `root` holds a
-    federation already or an entry is wrong, StorageError where `root` cannot be made.
+    federation already or an entry is wrong, PolicyError where the entries make no policy or their rule of aggregation
+    voids its claim, StorageError where `root` cannot be made.
     """
     folder = FederationFolder(root)
     if folder.settings.exists():
@@ -38,7 +40,7 @@ def create_federation(root: Path, overrides: dict[str, dict[str, object]]) -> Se
     for port, free in zip(("fleet_port", "enrolment_port"), _free_ports(2), strict=True):
         sections["server"][port] = sections["server"].get(port) or free
     settings = checked_settings(sections, folder.settings)
-    settings.privacy_policy()  # refused before anything is written
+    rule_by_settings(settings.aggregation, settings.privacy_policy())  # refused before anything is written
     folder.create()
     create_identity(folder, settings.study.id, settings.server.host)
     Registry(folder.enrolment)

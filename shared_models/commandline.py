@@ -1,7 +1,6 @@
 """What the three programs' command lines share: one way to fail, one way to print facts."""
 
 import json
-import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from rich.text import Text
 
 from shared_models.errors import AttuneError, StorageError
 from shared_models.files import atomic_write
+from shared_models.logs import log_to as log_to  # the programs call it by this name
 
 EXIT_INTERRUPTED = 130
 EXIT_UNEXPECTED = 1
@@ -67,19 +67,6 @@ def progress_by_stage() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(tasks[stage], completed=done)
 
         yield follow
-
-
-def log_to(path: Path) -> None:
-    """Sends log records to `path`, readable by its owner only."""
-    path.touch(mode=0o600, exist_ok=True)
-    logging.basicConfig(
-        filename=path,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
-    for noisy in ("alembic", "httpx", "httpcore", "flwr", "uvicorn"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def _print_error(sentence: str) -> None:

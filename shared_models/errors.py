@@ -22,6 +22,7 @@ AttuneError
 |- AuditError         27   an audit found more leakage than the claim allows
 |- LegalError         28   the study may not start: a legal question is unanswered or its answer forbids it
 |- VerificationError  29   a bundle of evidence does not verify
+|- BackupError        30   a backup is damaged, foreign or newer than this program, or cannot be made
 """
 
 
@@ -122,3 +123,7 @@ class LegalError(AttuneError):
 
 class VerificationError(AttuneError):
     exit_code = 29
+
+
+class BackupError(AttuneError):
+    exit_code = 30

@@ -59,7 +59,14 @@ class Update:
     delta: dict[str, Tensor]
 
 
-def encode_task(task: Task) -> RecordDict:
+def pack_weights(weights: Mapping[str, Tensor]) -> ArrayRecord:
+    """One vector, all weights in the order of their names: every array more is four more requests a message."""
+    flat = torch.cat([weights[name].detach().to(torch.float32).reshape(-1) for name in sorted(weights)])
+    return ArrayRecord({_VECTOR: Array(flat.numpy())})
+
+
+def encode_task(task: Task, packed: ArrayRecord | None = None) -> RecordDict:
+    """`packed`: the task's weights where they are packed already, since one model goes to many devices."""
     fields = {
         "version": WIRE_VERSION,
         "study": task.study,
@@ -70,7 +77,7 @@ def encode_task(task: Task) -> RecordDict:
         "receipt_entry": task.receipt.entry,
         "receipt_signature": task.receipt.signature,
     }
-    return RecordDict({"task": ConfigRecord(fields), "weights": _encode_weights(task.weights)})
+    return RecordDict({"task": ConfigRecord(fields), "weights": packed or pack_weights(task.weights)})
 
 
 def decode_task(record: RecordDict, shapes: Shapes) -> Task:
@@ -86,7 +93,7 @@ def decode_task(record: RecordDict, shapes: Shapes) -> Task:
 
 def encode_update(update: Update) -> RecordDict:
     fields = {"version": WIRE_VERSION, "nonce": update.nonce, "intent": update.intent.model_dump_json()}
-    return RecordDict({"update": ConfigRecord(fields), "delta": _encode_weights(update.delta)})
+    return RecordDict({"update": ConfigRecord(fields), "delta": pack_weights(update.delta)})
 
 
 def decode_update(record: RecordDict, shapes: Shapes) -> Update:
@@ -119,12 +126,6 @@ def _fields(record: RecordDict, name: str, others: tuple[str, ...], **types: typ
     if not _NONCE.fullmatch(fields["nonce"]):
         raise WireError("schema", "The nonce of the message is not one")
     return fields
-
-
-def _encode_weights(weights: Mapping[str, Tensor]) -> ArrayRecord:
-    """One vector, all weights in the order of their names: every array more is four more requests a message."""
-    flat = torch.cat([weights[name].detach().to(torch.float32).reshape(-1) for name in sorted(weights)])
-    return ArrayRecord({_VECTOR: Array(flat.numpy())})
 
 
 def _decode_weights(record: object, shapes: Shapes) -> dict[str, Tensor]:

@@ -150,6 +150,27 @@ def bench_engines_(
         _print_engines(measured)
 
 
+@bench_app.command("aggregation", epilog="Example: fl-sim bench aggregation --json")
+def bench_aggregation_(
+    clients: Annotated[int, typer.Option(min=1, help="Updates in the round.")] = 200,
+    parameters: Annotated[int, typer.Option(min=1, help="Numbers in one update.")] = 5_000_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what it costs to add up a round's updates, beside Flower's FedAvg: CPU time and peak memory."""
+    from simulations.bench.aggregation import bench_aggregation
+
+    with commandline.progress_by_stage() as follow:
+        measured = bench_aggregation(follow, clients, parameters)
+    if as_json:
+        print_json(measured)
+        return
+    rows = [
+        {"name": "Attune", "seconds": measured["seconds"], "peak_mib": measured["peak_mib"]},
+        {"name": "FedAvg", "seconds": measured["fedavg_seconds"], "peak_mib": measured["fedavg_peak_mib"]},
+    ]
+    _print_rows(rows, as_json, f"{clients} updates of {parameters} numbers; CPU seconds, peak memory in MiB")
+
+
 @attack_app.command("audit", epilog="Example: fl-sim attack audit --epsilon 1 --canaries 1000")
 def attack_audit_(
     data: Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = "synthetic",

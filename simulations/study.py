@@ -9,6 +9,7 @@ import argparse
 import copy
 import secrets
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from fl_server.certificates import load_signing_key
 from fl_server.checkpoint import Checkpoints
 from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
+from fl_server.round_summary import RoundSummary, scores_of
 from fl_server.server import INPUT_SHAPE
 from fl_server.settings import load_settings
 from fl_server.setup import create_federation
@@ -73,12 +75,13 @@ class PaperStudy:
         """The checkpoint of round 0."""
         self._header = header
         self._checkpoints.save(0, model, header, metrics, self._server.head)
+        self._summarise(0, 0, metrics, 0.0)
 
     def close_round(
         self, round_: int, before: str, model: EmotionModel, updates: Mapping[str, str], metrics: dict[str, Any]
     ) -> None:
         """before: hash of the model that devices trained on; updates: hash of each device's update, by pseudonym"""
-        debits = {}
+        began, debits = time.monotonic(), {}
         for device, update in updates.items():
             intent = self.devices[device].append(self._intent(device, round_, before, update))
             append_line(self.folder.intents, as_lines([intent]).rstrip(b"\n"))
@@ -97,6 +100,22 @@ class PaperStudy:
         self._checkpoints.save(round_, model, self._header, metrics, self._server.head)
         for device in updates:
             self.devices[device].append(Released(nonce=self.devices[device].intents[-1].nonce))
+        self._summarise(round_, len(updates), metrics, time.monotonic() - began)
+
+    def _summarise(self, round_: int, updates: int, metrics: dict[str, Any], seconds: float) -> None:
+        most = max((len(ledger.intents) for ledger in self.devices.values()), default=0)
+        summary = RoundSummary(
+            round=round_,
+            state="checkpointed" if round_ else "start",
+            online=len(self.devices),
+            asked=updates,
+            accepted=updates,
+            rejected={},
+            **scores_of(metrics),
+            epsilon=self.policy.epsilon_after(most) if most else 0.0,
+            seconds=round(seconds, 2),
+        )
+        append_line(self.folder.rounds, summary.model_dump_json().encode())
 
     def _intent(self, device: str, round_: int, model: str, update: str) -> Intent:
         return Intent(
@@ -149,7 +168,8 @@ def main() -> None:
     use_one_core()
     shutil.rmtree(options.out, ignore_errors=True)
     title = f"A simulated study of {options.devices} devices over {options.rounds} rounds"
-    create_federation(options.out, {"study": {"id": "simulated-study", "title": title, "controller": "nobody"}})
+    study: dict[str, object] = {"id": "simulated-study", "title": title, "controller": "nobody"}
+    create_federation(options.out, {"study": study, "rounds": {"rounds": options.rounds}})
     run_study(FederationFolder(options.out), options.devices, options.rounds, options.per_device, options.seed)
     out.print(f"The study is in {options.out}: try `fl-server report {options.out} --format pdf`", soft_wrap=True)
 

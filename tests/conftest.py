@@ -181,7 +181,7 @@ def _flat(commands: dict[str, Any], group: str = "") -> Iterator[tuple[str, Any]
 
 def _names(command: Any) -> list[str]:
     """Arguments in capitals, then options by their long name."""
-    arguments = [p.name.upper() for p in command.params if p.param_type_name == "argument"]
+    arguments = [p.name.rstrip("_").upper() for p in command.params if p.param_type_name == "argument"]
     return arguments + [p.opts[-1] for p in command.params if p.param_type_name == "option"]
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from fl_server.certificates import load_signing_key
 from fl_server.folder import FederationFolder
-from fl_server.status import read_rounds
+from fl_server.round_summary import read_rounds
 from shared_models.data.synthetic.domains import LAPTOP
 from shared_models.data.synthetic.people import person
 from shared_models.data.synthetic.video import write_label_script, write_webcam

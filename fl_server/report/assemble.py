@@ -18,11 +18,12 @@ from fl_server.report.alerts import alerts
 from fl_server.report.bands import band
 from fl_server.report.document import Report
 from fl_server.report.intervals import intervals
-from fl_server.report.ledger_figures import claim_spends, ledger_figures
+from fl_server.report.ledger_figures import claim_spends, ledger_figures, steps_back
 from fl_server.report.provenance import PROVENANCE
 from fl_server.report.record import Record, read_record
 from fl_server.report.signing import signed
 from fl_server.settings import Settings, load_settings
+from fl_server.verify.lineage import Lineage
 from shared_models.canonical import canonical_hash
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import SEQUENCE_FRAMES
@@ -84,13 +85,20 @@ def build_with_record(folder: FederationFolder, supersedes: str | None = None) -
             "source": texts.SOURCES[settings.study.synthetic],
         },
         "consent": _consent(settings, record),
-        "utility_bias": _utility(settings, first, last),
+        "utility_bias": _utility(settings, first, _current(record, checkpoints, last)),
         "audit": _audit(folder),
         "legal": _legal(settings),
         "provenance": [{"field": field, "source": source, "how": how} for field, source, how in PROVENANCE],
     }
     report = _validated(fields, folder)
     return (report if said else signed(report, load_signing_key(folder))), record
+
+
+def _current(record: Record, checkpoints: Checkpoints, last: Checkpoint) -> Checkpoint:
+    """The last one, or the one that the operator went back to."""
+    current = Lineage(record.evidence.entries).current
+    went_back = record.failed is None and record.evidence.restores and current in checkpoints.rounds()
+    return checkpoints.record(current) if went_back else last
 
 
 def _validated(fields: dict[str, Any], folder: FederationFolder) -> Report:
@@ -210,6 +218,7 @@ def _ledger(policy: Policy, record: Record) -> dict[str, Any]:
         "entries": len(evidence.entries),
         "chain_head": evidence.head,
         "void_rounds": evidence.void,
+        "steps_back": steps_back(evidence.restores),
         "device_entries": len(evidence.intents),
         "device_ledgers": len(evidence.device_ledgers),
         "receipts": len(evidence.receipts),

@@ -11,8 +11,11 @@ from fl_server.report.numbers import period, rounded_up, scientific
 from shared_models.evaluation.metrics import ClassScore
 
 
-def model_card(document: Report) -> str:
-    """What the model is, what it may be used for, what it scores and for whom, and what its training revealed."""
+def model_card(document: Report, promoted: int | None = None) -> str:
+    """What the model is, what it may be used for, what it scores and for whom, and what its training revealed.
+
+    promoted: the round whose model the operator hands out, where one was chosen
+    """
     info, study, utility = document.report, document.study, document.utility_bias
     after = utility.after
     lines = [
@@ -29,8 +32,7 @@ def model_card(document: Report) -> str:
         "",
         "## Benchmark",
         f"{utility.benchmark}, {utility.sequences} sequences; {utility.split}. People apart from training:"
-        f" {_yes(utility.subject_disjoint)}. Scored without randomness on the last round's model; which round to"
-        " release was not chosen by these scores.",
+        f" {_yes(utility.subject_disjoint)}. Scored without randomness on the current model. {_released(promoted)}",
         "",
         *_table(["score", "before", "after", "interval of the last"], _overall(utility)),
         "",
@@ -102,6 +104,15 @@ def _status(document: Report) -> list[str]:
     info = document.report
     alerts = [f"> **{alert}**" for alert in info.alerts]
     return ["", f"From report {info.id} ({info.status}).", *([">", *alerts] if alerts else []), ""]
+
+
+def _released(promoted: int | None) -> str:
+    if promoted is None:
+        return "Which round to release was not chosen by these scores."
+    return (
+        f"The operator hands out the model of round {promoted}, and knew every round's scores when choosing it: its own"
+        " score is an optimistic one."
+    )
 
 
 def _claims(claims: Sequence[Claim]) -> list[str]:

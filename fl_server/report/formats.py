@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fl_server.certificates import load_signing_key
 from fl_server.folder import FederationFolder
+from fl_server.models.promotion import read_promoted
 from fl_server.report.cards import data_sheet, model_card
 from fl_server.report.content.page import report_page
 from fl_server.report.document import Report
@@ -40,6 +41,11 @@ def _json(document: Report, record: Record, folder: FederationFolder) -> bytes:
     return document.model_dump_json(indent=1).encode()
 
 
+def _model_card(document: Report, record: Record, folder: FederationFolder) -> bytes:
+    promoted = read_promoted(folder)
+    return model_card(document, promoted.round if promoted else None).encode()
+
+
 def _bundle(document: Report, record: Record, folder: FederationFolder) -> bytes:
     schema = json.dumps(report_schema(), indent=1, ensure_ascii=False).encode()
     return pack(_json(document, record, folder), schema, record.evidence, load_signing_key(folder))
@@ -50,7 +56,7 @@ FORMATS: dict[str, Format] = {
     "pdf": Format("report.pdf", _pdf),
     "json": Format("report.json", _json),
     "bundle": Format("bundle.zip", _bundle),
-    "model-card": Format("model-card.md", lambda document, *_: model_card(document).encode()),
+    "model-card": Format("model-card.md", _model_card),
     "data-sheet": Format("data-sheet.md", lambda document, *_: data_sheet(document).encode()),
     "opendp": Format("opendp.yaml", lambda document, *_: registry_entry(document).encode()),
 }

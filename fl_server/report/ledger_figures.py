@@ -11,7 +11,7 @@ from typing import Any
 from fl_server.report.bands import band
 from shared_models.errors import PolicyError
 from shared_models.privacy.accounting import Spend
-from shared_models.privacy.events import RoundClosed
+from shared_models.privacy.events import ModelRestored, RoundClosed
 from shared_models.privacy.mechanism import Mechanism, Unit
 from shared_models.privacy.policy import Policy
 
@@ -35,6 +35,10 @@ def claim_spends(policy: Policy, unit: Unit, against_server: bool) -> list[Spend
         return spends
     honest = mechanism.survivors - mechanism.colluders
     return [spend._replace(sigma=spend.sigma / (2 * math.sqrt(honest))) for spend in spends]
+
+
+def steps_back(restores: Sequence[ModelRestored]) -> list[dict[str, int]]:
+    return [{"after_round": restored.round, "to_round": restored.to_round} for restored in restores]
 
 
 def ledger_figures(policy: Policy, rounds: Sequence[RoundClosed]) -> dict[str, Any]:

@@ -8,14 +8,25 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fl_server.verify.evidence import Evidence
+from fl_server.verify.lineage import Lineage
 from shared_models.errors import LedgerError, VerificationError
 from shared_models.privacy.accounting import Spend, epsilon_of, merged
-from shared_models.privacy.events import Intent, Released, RoundClosed, RoundVoid, Withdrawn, spends_of
+from shared_models.privacy.events import (
+    Intent,
+    ModelRestored,
+    Released,
+    RoundClosed,
+    RoundVoid,
+    Withdrawn,
+    spends_of,
+)
 from shared_models.privacy.ledger import Entry, check_chain, check_signature
 from shared_models.privacy.loss_distributions import pld_epsilon
 from shared_models.privacy.receipts import receipt_holds
 
 _AGREEMENT, _ROUNDING = 0.01, 0.02
+_SERVERS = RoundClosed | RoundVoid | ModelRestored
+"""Kinds of entry that only a server writes."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ def server_ledger(evidence: Evidence) -> str:
     """Every entry is the server's, in order, and linked to the one before."""
     check_chain(evidence.entries, evidence.server_key)
     for entry in evidence.entries:
-        if not isinstance(entry.body, RoundClosed | RoundVoid):
+        if not isinstance(entry.body, _SERVERS):
             raise VerificationError(f"Entry {entry.seq} of the server's ledger is of a kind that only devices write")
     return f"{len(evidence.entries)} entries, each linked to the one before and signed"
 
@@ -86,22 +97,34 @@ def debits_backed(evidence: Evidence) -> str:
 
 
 def rounds_linked(evidence: Evidence) -> str:
-    """Each round began with the model that the one before ended with; after a void round its number comes again."""
-    model, expected = None, 1
-    began: dict[int, str] = {}
+    """Each round began with the model that the one before ended with, or with the one that the operator went back to.
+
+    After a void round its number comes again; after a step back the numbers count on.
+    """
+    line = Lineage()
     for entry in evidence.entries:
         body = entry.body
         if isinstance(body, RoundClosed):
-            if body.round != expected or (model is not None and body.model_before != model):
+            if body.round != line.next_round or line.model not in (None, body.model_before):
                 raise VerificationError(f"Round {body.round} does not follow from the round before it")
-            began[body.round], model, expected = body.model_before, body.model_after, body.round + 1
         elif isinstance(body, RoundVoid):
-            if body.round not in began:
+            if body.round == 0 or body.round not in line.models:
                 raise VerificationError(f"Round {body.round} was declared void and was never closed")
-            before = began.pop(body.round)
-            if body.round < expected:
-                model, expected = before, body.round
-    return f"{len(evidence.rounds)} rounds, each from the model of the one before"
+        elif isinstance(body, ModelRestored):
+            _check_restore(body, line, evidence.study)
+        line.follow(body)
+    back = f"; {len(evidence.restores)} steps back" if evidence.restores else ""
+    return f"{len(evidence.rounds)} rounds, each from the model of the one before{back}"
+
+
+def _check_restore(restored: ModelRestored, line: Lineage, study: str) -> None:
+    """It goes back to a model that was; it may pass over numbers of rounds, and never takes one back."""
+    begins = line.model is None and restored.to_round == 0
+    known = line.models.get(restored.to_round) == restored.model_hash or begins
+    if restored.study != study or restored.round < line.next_round - 1 or not known:
+        raise VerificationError(
+            f"The step back to round {restored.to_round} after round {restored.round} does not fit the rounds before it"
+        )
 
 
 def receipts(evidence: Evidence) -> str:
@@ -137,7 +160,7 @@ def _check_kinds(device: str, entries: Sequence[Entry]) -> None:
     """The ledger holds what its device may write, and nothing after its owner left."""
     for position, entry in enumerate(entries):
         body = entry.body
-        if isinstance(body, RoundClosed | RoundVoid):
+        if isinstance(body, _SERVERS):
             raise VerificationError(f"The ledger of device {device} holds an entry that only a server writes")
         if isinstance(body, Intent) and body.device != device:
             raise VerificationError(f"The ledger of device {device} holds a debit of another device")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from shared_models.privacy.events import Intent, RoundClosed, RoundVoid
+from shared_models.privacy.events import Intent, ModelRestored, RoundClosed, RoundVoid
 from shared_models.privacy.ledger import GENESIS, Entry
 from shared_models.privacy.policy import Policy
 from shared_models.privacy.receipts import Receipt
@@ -41,6 +41,11 @@ class Evidence:
     @property
     def void(self) -> int:
         return sum(isinstance(entry.body, RoundVoid) for entry in self.entries)
+
+    @property
+    def restores(self) -> list[ModelRestored]:
+        """The times that the operator went back to an earlier model or put back a backup, in order."""
+        return [entry.body for entry in self.entries if isinstance(entry.body, ModelRestored)]
 
     @property
     def head(self) -> str:

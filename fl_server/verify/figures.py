@@ -6,7 +6,7 @@ from typing import Any
 from fl_server.report import curves
 from fl_server.report.document import Report
 from fl_server.report.document.promise import Claim
-from fl_server.report.ledger_figures import claim_spends, ledger_figures
+from fl_server.report.ledger_figures import claim_spends, ledger_figures, steps_back
 from fl_server.report.signing import signature_holds
 from fl_server.verify.checks import agree, second_epsilon
 from fl_server.verify.evidence import Evidence
@@ -48,6 +48,7 @@ def ledger(report: Report, evidence: Evidence) -> str:
         "entries": len(evidence.entries),
         "chain_head": evidence.head,
         "void_rounds": evidence.void,
+        "steps_back": steps_back(evidence.restores),
         "device_entries": len(evidence.intents),
         "device_ledgers": len(evidence.device_ledgers),
         "receipts": len(evidence.receipts),

@@ -78,8 +78,23 @@ class RoundVoid(Event):
     round: int
 
 
+class ModelRestored(Event):
+    """The operator went back: the round after `round` starts from the model of `to_round`. It refunds nothing.
+
+    `round` is the last number that is in use. It is greater than that of the last round in the ledger only where a
+    backup was put back and rounds after it are lost.
+    """
+
+    kind: Literal["restore"] = "restore"
+    study: str
+    round: int
+    to_round: int
+    model_hash: str
+
+
 AnyEvent = Annotated[
-    Intent | Released | Aborted | Erased | Withdrawn | RoundClosed | RoundVoid, Field(discriminator="kind")
+    Intent | Released | Aborted | Erased | Withdrawn | RoundClosed | RoundVoid | ModelRestored,
+    Field(discriminator="kind"),
 ]
 
 

@@ -5,14 +5,9 @@ step, so that a machine whose speed drifts slows all of them alike; a ratio is t
 the growth of a fresh process's peak over what it held before the first step.
 """
 
-import resource
-import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
-from pathlib import Path
 from statistics import median
 
 import torch
@@ -27,9 +22,9 @@ from shared_models.networks.registry import build_model
 from shared_models.privacy.gradients import engine_by_name
 from shared_models.privacy.noise import NoiseSource
 from shared_models.resources import use_one_core
+from simulations.bench.memory import in_own_process, peak_growth
 
 _CLASSES, _HIDDEN, _RATE = 7, 128, 1e-3
-_MIB = 1 << 20
 _MEMORY_STEPS = 3
 Step = Callable[[], object]
 Progress = Callable[[str, int, int], None]
@@ -98,19 +93,14 @@ def _times(case: Case) -> dict[str, float]:
 
 
 def _peaks(case: Case) -> dict[str, float]:
-    """Each way in a process of its own, so that none inherits what another has grown to."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        return {f"peak_mib_{name}": pool.submit(_peak, case, name).result() for name in ("sgd", "fast", "opacus")}
+    return {f"peak_mib_{name}": in_own_process(_peak, case, name) for name in ("sgd", "fast", "opacus")}
 
 
 def _peak(case: Case, name: str) -> float:
     use_one_core()
     step = _WAYS[name](case)
-    _start_peak()
-    before = _peak_bytes()
-    for _ in range(_MEMORY_STEPS):
-        step()
-    return round((_peak_bytes() - before) / _MIB, 1)
+    _, growth = peak_growth(lambda: [step() for _ in range(_MEMORY_STEPS)])
+    return growth
 
 
 def _sgd(case: Case) -> Step:
@@ -162,17 +152,3 @@ def _cpu_seconds(step: Step) -> float:
     began = time.process_time()
     step()
     return time.process_time() - began
-
-
-def _start_peak() -> None:
-    """Linux can forget the peak that imports left; elsewhere growth counts from there, which favours no way."""
-    if sys.platform == "linux":
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _peak_bytes() -> int:
-    if sys.platform == "linux":
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        (kib,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
-        return int(kib) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS

@@ -20,8 +20,8 @@ from fl_server.checkpoint import Checkpoints
 from fl_server.folder import FederationFolder
 from fl_server.live import round_table
 from fl_server.policy_in_force import policy_in_force
+from fl_server.round_summary import read_rounds
 from fl_server.settings import load_settings
-from fl_server.status import read_rounds
 from shared_models import commandline
 from shared_models.commandline import out
 from shared_models.data.sequences import Sequences

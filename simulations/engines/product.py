@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fl_server.app import server_app
 from fl_server.checkpoint import Checkpoints
 from fl_server.enrolment.registry import Device
-from fl_server.federation import Federation, RoundSummary
+from fl_server.federation import Federation
 from fl_server.folder import FederationFolder
+from fl_server.round_summary import RoundSummary
 from fl_server.settings import RoundSettings, ServerSettings, Settings, StudySettings
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES, Sequences
@@ -79,6 +80,7 @@ class FlowerEngine:
             threading.Event(),
             announce,
             _no_waiting,
+            lambda phase: None,
         )
         federation.begin(lambda: (copy.deepcopy(self._model), _header(given)))
         runtime.run(server_app(federation, lambda: cohorts.of(_next_round(folder)), rounds), laptops, self._workers)

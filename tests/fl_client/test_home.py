@@ -4,8 +4,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from fl_client.home import Home, Identity, load_enrolment
-from fl_client.sealing import new_key
 from shared_models.errors import EnrolmentError, KeyStoreError, StorageError
+from shared_models.sealing import new_key
 
 
 class MemoryVault:

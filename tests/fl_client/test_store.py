@@ -12,10 +12,10 @@ import pytest
 
 from fl_client import store_index
 from fl_client.passphrase import PassphraseVault
-from fl_client.sealing import new_key
 from fl_client.store import Store, count_stored, erase_store
 from fl_client.store_index import StoreIndex
 from shared_models.errors import DataError, KeyStoreError, StorageError
+from shared_models.sealing import new_key
 
 LABEL, SOURCE, TIME = "frustration:3", "one-tap probe", datetime(2031, 5, 17, 9, 30, tzinfo=UTC)
 

@@ -11,6 +11,7 @@ import torch
 from flwr.app import Context, Message, RecordDict
 
 from fl_client.app import client_app
+from fl_server.checkpoint import Checkpoints
 from fl_server.folder import FederationFolder
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import Sequences
@@ -76,8 +77,9 @@ class MemoryGrid:
         return [message.metadata.message_id for message in messages]
 
     def pull_messages(self, message_ids: list[str]) -> list[Message]:
-        arrived = [reply for due, reply in self.waiting if due <= self._clock.now]
-        self.waiting = [(due, reply) for due, reply in self.waiting if due > self._clock.now]
+        asked = [(due, r) for due, r in self.waiting if r.metadata.reply_to_message_id in message_ids]
+        arrived = [reply for due, reply in asked if due <= self._clock.now]
+        self.waiting = [(due, reply) for due, reply in self.waiting if reply not in arrived]
         return arrived
 
 
@@ -85,8 +87,8 @@ class MemoryGrid:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     time = SimpleNamespace(monotonic=clock.monotonic)
-    monkeypatch.setattr("fl_server.rounds.time", time)
-    monkeypatch.setattr("fl_server.federation.time", time)
+    for module in ("rounds", "federation"):
+        monkeypatch.setattr(f"fl_server.{module}.time", time)
     return clock
 
 
@@ -143,6 +145,13 @@ class SmallStudy:
     @property
     def devices(self) -> list[str]:
         return list(self.paper.devices)
+
+    def reopen(self, round_: int) -> None:
+        """Goes on as a new process of the server does, from the model of `round_`."""
+        devices, header = self.paper.devices, self.paper._header
+        self.paper = PaperStudy(self.folder)
+        self.paper.devices, self.paper._header = devices, header
+        self.model, _ = Checkpoints(self.folder.checkpoints).load(round_)
 
     def round(self, *devices: int) -> None:
         """One more round, closed with updates of the devices with these numbers."""

@@ -143,11 +143,11 @@ def test_nothing_of_a_checkpoint_is_visible_before_it_is_whole(checkpoints, save
 
     monkeypatch.setattr(checkpoint_module.os, "rename", look)
     save(0)
-    assert seen == [([], ["checkpoint.json", "model.safetensors"])]
+    assert seen == [([], ["checkpoint.json", "model.safetensors", "optimiser.safetensors"])]
     assert checkpoints.rounds() == [0]
 
 
-@pytest.mark.parametrize("fails_at", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("fails_at", range(1, 9))
 def test_a_full_disk_at_any_point_leaves_the_round_before(checkpoints, save, monkeypatch, fails_at):
     """Every write of a checkpoint ends in an fsync: the disk is full at one of them."""
     save(0)
@@ -163,7 +163,7 @@ def test_a_full_disk_at_any_point_leaves_the_round_before(checkpoints, save, mon
         disk.setattr(os, "fsync", full)
         with pytest.raises(StorageError, match="the disk is full"):
             save(1)
-    renamed_already = fails_at == 5
+    renamed_already = fails_at == 8
     assert checkpoints.rounds() == ([0, 1] if renamed_already else [0])
     for round_ in checkpoints.rounds():
         checkpoints.load(round_)
@@ -174,3 +174,49 @@ def test_a_checkpoint_is_never_written_over(checkpoints, save):
     with pytest.raises(StorageError):
         save(1, seed=2)
     assert checkpoints.load(1)[1] == saved
+
+
+def test_a_draft_counts_for_nothing_and_can_be_read_back(checkpoints, save):
+    save(0)
+    model = build_model("cnn-lstm", 7)
+    checkpoints.draft(1, model, HEADER, {"momentum/linear.bias": torch.ones(7)})
+    assert checkpoints.rounds() == [0]
+    drafted, header = checkpoints.drafted(1)
+    assert (weights_hash(drafted.state_dict()), header) == (weights_hash(model.state_dict()), HEADER)
+    assert checkpoints.drafted(2) is None
+    checkpoints.commit(1, model, HEADER, METRICS, HEAD)
+    assert torch.equal(checkpoints.optimiser_state(1)["momentum/linear.bias"], torch.ones(7))
+    assert checkpoints.optimiser_state(0) == {}
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "optimiser.safetensors"])
+def test_a_draft_that_is_not_whole_is_none(checkpoints, tmp_path, file):
+    checkpoints.draft(1, build_model("cnn-lstm", 7), HEADER, {})
+    part = tmp_path / ".round-00001.new" / file
+    part.write_bytes(part.read_bytes()[:-1] if file.startswith("model") else b"")
+    assert checkpoints.drafted(1) is None
+
+
+def test_a_changed_byte_of_the_optimiser_s_state_is_noticed(checkpoints, tmp_path):
+    checkpoints.draft(1, model := build_model("cnn-lstm", 7), HEADER, {"steps": torch.ones(1)})
+    checkpoints.commit(1, model, HEADER, METRICS, HEAD)
+    state = tmp_path / "round-00001" / "optimiser.safetensors"
+    state.write_bytes(state.read_bytes()[:-1] + b"x")
+    with pytest.raises(CheckpointError):
+        checkpoints.optimiser_state(1)
+
+
+def test_weights_can_be_removed_and_the_record_stays(checkpoints, save, tmp_path):
+    for round_ in (0, 1):
+        _, saved = save(round_)
+    for _ in range(2):
+        checkpoints.drop_weights(1)
+    assert (checkpoints.rounds(), checkpoints.with_weights()) == ([0, 1], [0])
+    assert checkpoints.record(1) == saved
+    with pytest.raises(CheckpointError, match="models list"):
+        checkpoints.load(1)
+
+
+def test_a_round_without_a_checkpoint_is_named(checkpoints, save):
+    with pytest.raises(CheckpointError, match="There is no checkpoint of round 4"):
+        checkpoints.record(4)

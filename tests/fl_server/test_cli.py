@@ -96,8 +96,9 @@ def test_with_json_there_is_json_and_nothing_else(run, folder, capsys):
 def test_status_is_there_to_be_read(run, folder, capsys):
     assert run("status", folder.root) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "Devices enrolled: 0; open invitations: 0" in text
-    assert "epsilon 0.0000 of 8.0000" in text
+    assert "devices 0 enrolled, 0 online; 0 open invitations" in text
+    assert "epsilon 0.00 of 8.00" in text
+    assert "server not running" in text
 
 
 def test_a_title_is_shown_as_it_was_written(run, capsys, tmp_path):

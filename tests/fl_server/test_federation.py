@@ -1,6 +1,8 @@
 """A federation's life with its real ledger, checkpoints and devices, over a Grid in memory; and its deaths."""
 
 import json
+import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,11 +12,12 @@ from fl_client.app import client_app
 from fl_server.certificates import load_signing_key
 from fl_server.checkpoint import Checkpoints
 from fl_server.federation import Federation
+from fl_server.open_round import OpenRound
+from fl_server.round_summary import read_rounds
 from fl_server.settings import Settings
-from fl_server.status import read_rounds
 from shared_models.errors import CheckpointError, LedgerError, StorageError
+from shared_models.evaluation.benchmark import Benchmark
 from shared_models.networks.weights import WeightsHeader, weights_hash
-from shared_models.privacy.events import RoundClosed, RoundVoid
 from shared_models.privacy.ledger import Ledger, read_ledger
 from shared_models.wire import decode_update, shapes_of
 
@@ -33,8 +36,9 @@ class Study:
         self.key = key
         self.folder, self.policy, self.model, self.benchmark = folder, policy, model, benchmark
         self.grid, self.clock = grid, clock
-        self.announced, self.noticed, self.devices, self.sent = [], [], {}, []
-        self.rounds = {"min_devices": 2, "deadline_seconds": 30, "pause_seconds": 7}
+        self.announced, self.noticed, self.devices, self.sent, self.phases = [], [], {}, [], []
+        self.rounds = {"min_devices": 2, "deadline_seconds": 30, "pause_seconds": 7, "close_at": 1.0}
+        self.aggregation = {}
         self.after_summary = lambda summary: None
         self.checkpoints = Checkpoints(folder.checkpoints)
 
@@ -45,6 +49,7 @@ class Study:
                 "study": dict.fromkeys(("title", "controller", "contact", "consent_text"), "-") | {"id": "seminar"},
                 "server": {"fleet_port": 1, "enrolment_port": 2},
                 "rounds": self.rounds,
+                "aggregation": self.aggregation,
             }
         )
         key = load_signing_key(self.folder)
@@ -59,6 +64,7 @@ class Study:
             self.clock,
             self._announce,
             self.noticed.append,
+            self.phases.append,
         )
         self.public_key = key.public_key()
         self.begun = federation.begin(lambda: (self.model, HEADER))
@@ -251,52 +257,106 @@ def test_a_restart_goes_on_with_the_round_after_the_last_checkpoint(study, join)
     assert [body.kind for body in study.ledger()] == ["round", "round"]
 
 
-def test_a_crash_between_ledger_and_checkpoint_voids_the_round_and_repeats_it(study, join, monkeypatch):
+@pytest.fixture
+def die_at(monkeypatch, study):
+    """`die_at("Ledger.append", 2)`: runs to that round and is killed at the call that would end it."""
+
+    def die(call, last_round):
+        with monkeypatch.context() as crash:
+            _replace(crash, study, call, _die)
+            with pytest.raises(Killed):
+                study.run(last_round)
+
+    return die
+
+
+CALLS = {
+    "OpenRound.accept": OpenRound,
+    "OpenRound.discard": OpenRound,
+    "Checkpoints.draft": Checkpoints,
+    "Checkpoints.commit": Checkpoints,
+    "Ledger.append": Ledger,
+    "Benchmark.score": Benchmark,
+}
+
+
+def _die(*_):
+    raise Killed
+
+
+def _replace(patch, study, call, instead):
+    """Calls `instead(honest)` for the server's own calls; devices have ledgers too."""
+    owner, name = CALLS[call], call.partition(".")[2]
+    honest = getattr(owner, name)
+
+    def replaced(self, *given):
+        if owner is Ledger and self._path != study.folder.ledger:
+            return honest(self, *given)
+        return instead(lambda: honest(self, *given))
+
+    patch.setattr(owner, name, replaced)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_server_killed_at_any_step_of_a_round_finishes_it_and_nobody_pays_twice(study, join, die_at, call):
     laptops = [join(node) for node in (1, 2)]
     study.run(1)
-    old = study.weights(1)
-    with monkeypatch.context() as crash:
-        crash.setattr(Checkpoints, "save", lambda *_: (_ for _ in ()).throw(Killed))
-        with pytest.raises(Killed):
-            study.run(2)
-    assert study.checkpoints.rounds() == [1] or study.checkpoints.rounds() == [0, 1]
-    assert [body.kind for body in study.ledger()] == ["round", "round"]
-
-    study.run(2)
-    kinds = [(body.kind, body.round) for body in study.ledger()]
-    assert kinds == [("round", 1), ("round", 2), ("round_void", 2), ("round", 2)]
-    assert study.begun.round == 1
-    repeated = study.ledger()[-1]
-    assert repeated.model_before == weights_hash(old) == study.ledger()[1].model_before
-    assert repeated.model_after == weights_hash(study.weights(2))
+    die_at(call, 2)
+    study.run(3)
+    assert [(body.kind, body.round) for body in study.ledger()] == [("round", 1), ("round", 2), ("round", 3)]
+    assert study.checkpoints.rounds() == [0, 1, 2, 3]
     assert [laptop.journal().participations for laptop in laptops] == [3, 3]
-    assert study.announced[-1].epsilon == study.policy.epsilon_after(3)
+    paid = {entry.hash for laptop in laptops for entry in _intents(laptop)}
+    assert sorted(debit for body in study.ledger() for debit in body.debits.values()) == sorted(paid)
+    assert [line.round for line in read_rounds(study.folder)] == [0, 1, 2, 3]
 
 
-def test_a_round_that_was_declared_void_is_not_declared_so_twice(study, join, monkeypatch):
+def test_a_round_that_is_finished_after_a_crash_has_the_very_updates_that_were_accepted(study, join, die_at):
     for node in (1, 2):
         join(node)
     study.start()
-    with monkeypatch.context() as crash:
-        crash.setattr(Checkpoints, "save", lambda *_: (_ for _ in ()).throw(Killed))
-        with pytest.raises(Killed):
-            study.run(1)
-    for _ in range(3):
-        study.start()
-    assert [body.kind for body in study.ledger()] == ["round", "round_void"]
-
-
-def test_a_crash_before_the_ledger_leaves_nothing_to_undo(study, join, monkeypatch):
-    for node in (1, 2):
-        join(node)
-    study.start()
-    with monkeypatch.context() as crash:
-        crash.setattr(Ledger, "append", lambda *_: (_ for _ in ()).throw(Killed))
-        with pytest.raises(Killed):
-            study.run(1)
-    assert study.ledger() == []
+    die_at("Checkpoints.commit", 1)
+    accepted = {update.nonce: update.delta for _, update in study.sent}
     study.run(1)
-    assert [body.kind for body in study.ledger()] == ["round"]
+    before, after = study.weights(0), study.weights(1)
+    for name in next(iter(accepted.values())):
+        mean = torch.stack([delta[name].double() for delta in accepted.values()]).mean(dim=0)
+        torch.testing.assert_close(after[name].double() - before[name].double(), mean, rtol=0, atol=1e-6)
+
+
+def test_a_round_whose_draft_is_lost_is_void_and_repeated(study, join, die_at):
+    """No crash leaves this behind: somebody took the file away."""
+    for node in (1, 2):
+        join(node)
+    study.start()
+    die_at("Checkpoints.commit", 1)
+    next(study.folder.checkpoints.glob(".round-*/model.safetensors")).unlink()
+    study.run(1)
+    assert [body.kind for body in study.ledger()] == ["round", "round_void", "round"]
+
+
+def test_an_open_round_from_another_model_is_put_away(study, join, die_at):
+    for node in (1, 2):
+        join(node)
+    study.start()
+    die_at("Checkpoints.draft", 1)
+    record = study.folder.open_round / "round.json"
+    record.write_text(record.read_text().replace(weights_hash(study.weights(0)), "0" * 64))
+    study.run(1)
+    assert len(study.grid.sent) == 4
+
+
+def test_the_optimiser_s_memory_survives_a_restart(study, join):
+    study.aggregation = {"optimiser": "fedavgm", "server_momentum": 0.5}
+    for node in (1, 2):
+        join(node)
+    study.run(1)
+    study.run(2)
+    first, second = ([update.delta for _, update in study.sent[at : at + 2]] for at in (0, 2))
+    for name in first[0]:
+        means = [torch.stack([delta[name].double() for delta in deltas]).mean(dim=0) for deltas in (first, second)]
+        change = study.weights(2)[name].double() - study.weights(1)[name].double()
+        torch.testing.assert_close(change, 0.5 * means[0] + means[1], rtol=0, atol=1e-6)
 
 
 def test_a_crash_after_the_checkpoint_loses_only_a_line_of_the_log(study, join, monkeypatch):
@@ -311,16 +371,50 @@ def test_a_crash_after_the_checkpoint_loses_only_a_line_of_the_log(study, join, 
     assert [body.kind for body in study.ledger()] == ["round", "round"]
 
 
-def test_a_full_disk_ends_the_run_and_the_next_start_repeats_the_round(study, join, monkeypatch):
+@pytest.mark.parametrize("call", CALLS)
+def test_a_full_disk_pauses_rounds_and_they_go_on_when_there_is_room(study, join, clock, monkeypatch, call):
+    laptops = [join(node) for node in (1, 2)]
+    study.start()
+    left = [3]
+
+    def full(honest):
+        if left[0]:
+            left[0] -= 1
+            raise StorageError("a file cannot be written", why="the disk is full")
+        return honest()
+
+    _replace(monkeypatch, study, call, full)
+    study.run(2)
+    assert study.noticed.count("Paused: a file cannot be written: the disk is full.") == 3
+    assert [phase.state for phase in study.phases].count("paused") == 3
+    assert clock.waits.count(10.0) == 3
+    assert [(body.kind, body.round) for body in study.ledger()] == [("round", 1), ("round", 2)]
+    assert [laptop.journal().participations for laptop in laptops] == [2, 2]
+
+
+def test_a_clock_that_was_set_back_pauses_rounds_until_it_has_caught_up(study, join, clock, monkeypatch):
     for node in (1, 2):
         join(node)
-    study.start()
-    with monkeypatch.context() as disk:
-        disk.setattr(Checkpoints, "save", lambda *_: (_ for _ in ()).throw(StorageError("the disk is full")))
-        with pytest.raises(StorageError):
-            study.run(1)
     study.run(1)
-    assert [type(body) for body in study.ledger()] == [RoundClosed, RoundVoid, RoundClosed]
+    real = time.time
+    behind = [3600.0]
+    monkeypatch.setattr("shared_models.privacy.ledger.time", SimpleNamespace(time=lambda: real() - behind[0]))
+    clock.at_wait = lambda: behind.__setitem__(0, 0.0) if clock.waits[-1] == 10.0 else None
+    study.run(2)
+    assert [phase.state for phase in study.phases].count("paused") == 1
+    assert any("clock runs backwards" in text for text in study.noticed)
+    assert study.checkpoints.rounds() == [0, 1, 2]
+
+
+def test_the_states_are_those_that_are_drawn(study, join):
+    for node in (1, 2):
+        join(node)
+    study.run(1)
+    states = [phase.state for phase in study.phases]
+    assert [state for state, before in zip(states, [None, *states], strict=False) if state != before] == [
+        "waiting", "sampling", "collecting", "aggregating", "evaluating", "checkpointed", "stopped",
+    ]  # fmt: skip
+    assert [(p.round, p.asked, p.accepted) for p in study.phases if p.state == "checkpointed"] == [(1, 2, 2)]
 
 
 @pytest.mark.parametrize("moment", ["waiting for devices", "collecting", "pausing"])

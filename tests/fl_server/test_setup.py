@@ -7,7 +7,7 @@ from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
 from fl_server.settings import load_settings
 from fl_server.setup import CONSENT_TEXT, create_federation
-from shared_models.errors import SettingsError, StorageError
+from shared_models.errors import PolicyError, SettingsError, StorageError
 
 
 def test_what_it_writes_can_be_started(tmp_path):
@@ -70,6 +70,13 @@ def test_a_federation_is_never_written_over(tmp_path):
 )
 def test_a_wrong_entry_is_named_and_nothing_is_made(tmp_path, overrides, entry):
     with pytest.raises(SettingsError, match=f"The entry {entry} of"):
+        create_federation(tmp_path / "study", overrides)
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_rule_that_voids_the_claim_is_refused_and_nothing_is_made(tmp_path):
+    overrides = {"policy": {"unit": "participant", "update_clip": 0.1}, "aggregation": {"rule": "median"}}
+    with pytest.raises(PolicyError, match="does not go with the unit 'participant'"):
         create_federation(tmp_path / "study", overrides)
     assert not (tmp_path / "study").exists()
 

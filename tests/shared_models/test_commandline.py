@@ -1,8 +1,7 @@
 import json
-import logging
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -10,7 +9,7 @@ import pytest
 import typer
 
 from shared_models import commandline, errors
-from shared_models.commandline import log_to, print_json, program, run
+from shared_models.commandline import print_json, program, run
 from shared_models.errors import AttuneError, PolicyError
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, AttuneError)]
@@ -131,36 +130,6 @@ def test_facts_for_programs_are_json_and_nothing_else(leave, capsys) -> None:
     out, err = capsys.readouterr()
     assert json.loads(out) == facts
     assert err == ""
-
-
-@pytest.fixture
-def root_logger() -> Iterator[logging.Logger]:
-    """The root logger, put back as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers.clear()
-    yield root
-    for handler in root.handlers:
-        handler.close()
-    root.handlers[:], root.level = handlers, level
-
-
-def test_only_the_owner_can_read_the_log(tmp_path: Path, root_logger: logging.Logger) -> None:
-    log_to(tmp_path / "program.log")
-    logging.getLogger("fl_server.rounds").info("round %d", 3)
-    logging.getLogger("fl_server.rounds").debug("too much")
-    logging.getLogger("httpx").info("a path")
-    text = (tmp_path / "program.log").read_text()
-    assert text.endswith("INFO fl_server.rounds: round 3\n")
-    assert text.count("\n") == 1
-    assert stat.S_IMODE((tmp_path / "program.log").stat().st_mode) == 0o600
-
-
-def test_a_log_goes_on_where_it_was(tmp_path: Path, root_logger: logging.Logger) -> None:
-    for number in range(2):
-        log_to(tmp_path / "program.log")
-        logging.getLogger("x").info("start %d", number)
-    assert (tmp_path / "program.log").read_text().count("start") == 2
 
 
 def test_the_two_consoles_do_not_mix() -> None:

@@ -25,6 +25,7 @@ def evidence(document: Report) -> Section:
                 ("Checked", moment(ledger.verified_at)),
                 ("Entries of the server", str(ledger.entries)),
                 ("Rounds that were cut off", str(ledger.void_rounds)),
+                ("Steps back to an earlier model", str(len(ledger.steps_back))),
                 ("Entries of devices", str(ledger.device_entries)),
                 ("Whole ledgers of devices", str(ledger.device_ledgers)),
                 ("Receipts", str(ledger.receipts)),

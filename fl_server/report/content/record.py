@@ -1,10 +1,16 @@
 """For the reviewer: the budget, round by round."""
 
-from fl_server.report.blocks import Block, Facts, Heading, Paragraph, Table, cells
+from fl_server.report.blocks import Block, Bullets, Facts, Heading, Paragraph, Table, cells
 from fl_server.report.content.words import sources
-from fl_server.report.document import Report
+from fl_server.report.document import Ledger, Report
+from fl_server.report.document.record import StepBack
 from fl_server.report.figures.budget import budget_by_round, distribution, forecast
 from fl_server.report.numbers import rounded_down, rounded_up
+
+_LOST = (
+    " Rounds before it were lost with the server that ran them: what devices spent on them the devices count, and this"
+    " ledger does not."
+)
 
 
 def budget(document: Report) -> list[Block]:
@@ -59,4 +65,20 @@ def budget(document: Report) -> list[Block]:
         distribution(ledger),
         sources(document, "ledger"),
         rounds,
+        *_steps_back(ledger),
     ]
+
+
+def _steps_back(ledger: Ledger) -> list[Block]:
+    if not ledger.steps_back:
+        return []
+    known = {0, *(debit.round for debit in ledger.debits)}
+    return [Bullets([_step_back(step, step.after_round not in known) for step in ledger.steps_back])]
+
+
+def _step_back(step: StepBack, lost: bool) -> str:
+    """lost: whether rounds before it are not in the ledger"""
+    return (
+        f"After round {step.after_round} the operator put back the model of round {step.to_round}: the next round"
+        f" started from it. Nothing that was spent was refunded.{_LOST if lost else ''}"
+    )

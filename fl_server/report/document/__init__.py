@@ -11,10 +11,10 @@ from fl_server.report.document.base import Group
 from fl_server.report.document.identity import SCHEMA_VERSION, Legal, ReportInfo, Signature, Study
 from fl_server.report.document.people import Consent, DataHandling, Trust
 from fl_server.report.document.promise import Accounting, Claim, Mechanism, Tuning
-from fl_server.report.document.record import Ledger
+from fl_server.report.document.record import Budget, Ledger
 from fl_server.report.document.results import Audit, Origin, UtilityBias
 
-__all__ = ["SCHEMA_VERSION", "Claim", "Ledger", "Report", "Signature"]
+__all__ = ["SCHEMA_VERSION", "Budget", "Claim", "Ledger", "Report", "Signature"]
 
 
 class Report(Group):

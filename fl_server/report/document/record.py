@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import AwareDatetime, NonNegativeFloat, NonNegativeInt, PositiveFloat
+from pydantic import AwareDatetime, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from fl_server.report.bands import Band
 from fl_server.report.document.base import Group, Probability
@@ -45,6 +45,15 @@ class Forecast(Group):
     """epsilon spent after them"""
 
 
+class StepBack(Group):
+    """The operator went back to an earlier model, or put back a backup. What was spent stays spent."""
+
+    after_round: NonNegativeInt
+    """the last number of a round in use at that time"""
+    to_round: NonNegativeInt
+    """the round whose model the next round started from"""
+
+
 class Check(Group):
     """One thing that was checked about the record."""
 
@@ -56,8 +65,8 @@ class Check(Group):
     """how many things were checked, or what failed"""
 
 
-class Ledger(Group):
-    """The budget over a device's lifetime, round by round, and whether the record of it was verified."""
+class Budget(Group):
+    """The budget over a device's lifetime, round by round."""
 
     cap: PositiveFloat
     """the epsilon that a device never exceeds"""
@@ -71,12 +80,19 @@ class Ledger(Group):
     """how many devices have spent how much"""
     forecast: list[Forecast]
     """what every further round will cost, up to the cap"""
+
+
+class Ledger(Budget):
+    """The budget over a device's lifetime, round by round, and whether the record of it was verified."""
+
     entries: NonNegativeInt
     """entries in the server's ledger"""
     chain_head: str
     """hash of the last entry"""
     void_rounds: NonNegativeInt
     """rounds that were cut off; what devices spent on them stays spent"""
+    steps_back: list[StepBack] = Field(default_factory=list)
+    """the times that the operator went back to an earlier model or put back a backup"""
     device_entries: NonNegativeInt
     """entries of devices' ledgers that the server holds and checked"""
     device_ledgers: NonNegativeInt

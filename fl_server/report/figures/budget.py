@@ -2,7 +2,7 @@
 
 from fl_server.report.bands import BANDS
 from fl_server.report.blocks import Picture
-from fl_server.report.document import Ledger
+from fl_server.report.document import Budget
 from fl_server.report.numbers import rounded_down, rounded_up
 from fl_server.report.svg import AMBER, BLUE, INK, MUTED, PALE, Axes, Point, box, path, picture, text, ticks
 
@@ -10,7 +10,7 @@ _WIDTH = 640
 _LINE = 17
 
 
-def budget_by_round(ledger: Ledger) -> Picture:
+def budget_by_round(ledger: Budget) -> Picture:
     """What the device that took part most has spent, as steps, and the cap that it may not cross."""
     cap, spent = rounded_up(ledger.cap), rounded_up(ledger.spent)
     last = max([1, *(debit.round for debit in ledger.debits)])
@@ -33,7 +33,7 @@ def budget_by_round(ledger: Ledger) -> Picture:
     return picture("budget", (_WIDTH, 276), "Budget spent by round, against the cap", description, parts)
 
 
-def forecast(ledger: Ledger) -> Picture:
+def forecast(ledger: Budget) -> Picture:
     """Epsilon against the rounds that one device takes part in: what was spent, what each further round would cost."""
     taken = ledger.forecast
     most = max(point.participations for point in taken)
@@ -55,7 +55,7 @@ def forecast(ledger: Ledger) -> Picture:
     return picture("forecast", (_WIDTH, 276), "What further rounds will cost", description, parts)
 
 
-def distribution(ledger: Ledger) -> Picture:
+def distribution(ledger: Budget) -> Picture:
     """How many devices have spent how much: one bar for each amount, as long as its band is far up."""
     pitch, left, width = 30, 130, 380
     parts = [text((left - 12, 16), "epsilon spent", anchor="end"), text((left, 16), "devices, as a band")]

@@ -1,9 +1,5 @@
 """The short form of the benchmark: its form and its ways, never its timings."""
 
-import mmap
-import sys
-
-import pytest
 import torch
 
 from simulations.bench import dp
@@ -45,15 +41,3 @@ def test_ordinary_and_private_steps_are_of_one_model_and_batch() -> None:
     assert inputs.shape == (2, 1, 16, 8)
     assert targets.shape == (2, 7)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets the peak that came before")
-def test_memory_is_the_growth_over_what_was_there_before() -> None:
-    """Fresh pages, which no heap has lying about."""
-    dp._start_peak()
-    before = dp._peak_bytes()
-    with mmap.mmap(-1, 100 * 2**20) as block:
-        for page in range(0, len(block), mmap.PAGESIZE):
-            block[page] = 1
-        grown = dp._peak_bytes() - before
-    assert 90 < grown / 2**20 < 120

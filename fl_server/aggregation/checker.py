@@ -1,4 +1,4 @@
-"""Updates are checked one by one and added as they arrive: memory for one model, however many devices answer."""
+"""Whether an update may be used: checked before anything is made of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,11 @@ class Checker:
         self._norm_bound = policy.update_norm_bound(parameters)
 
     def check(self, record: RecordDict, expected: Expected) -> Update:
-        """Raises WireError with the reason schema, version, shape, not_finite, nonce, signature, intent or norm."""
+        """The update in `record`, whatever a device put there.
+
+        Raises WireError, and nothing else, with the first reason that applies: schema, version, shape, not_finite,
+        nonce, signature, intent or norm.
+        """
         update = decode_update(record, self._shapes)
         if update.nonce != expected.nonce:
             raise WireError("nonce", "The update answers another task")
@@ -47,15 +51,18 @@ class Checker:
             check_signature(update.intent, expected.ledger_key)
         except LedgerError as error:
             raise WireError("signature", "The intent was not signed by this device") from error
-        if update.intent.body not in [self._intent(update, expected, engine) for engine in ENGINES]:
+        if not self._is_honest_intent(update, expected):
             raise WireError("intent", "The intent does not say what the policy and the task ask for")
         if _norm(update.delta) > self._norm_bound:
             raise WireError("norm", "The update is larger than an honest one can be")
         return update
 
-    def _intent(self, update: Update, expected: Expected, engine: str) -> Intent:
-        """What an honest device that trains with `engine` signs for this task."""
-        return Intent(
+    def _is_honest_intent(self, update: Update, expected: Expected) -> bool:
+        """Whether the debit is what an honest device signs for this task and change, with an engine that exists."""
+        body = update.intent.body
+        if not isinstance(body, Intent) or body.engine not in ENGINES:
+            return False
+        return body == Intent(
             study=expected.study,
             device=expected.device,
             round=expected.round,
@@ -63,27 +70,11 @@ class Checker:
             model_hash=expected.model_hash,
             policy_hash=self._policy.hash,
             mechanisms=self._policy.mechanisms,
-            engine=engine,
+            engine=body.engine,
             update_hash=weights_hash(update.delta),
         )
 
 
-class StreamingMean:
-    """The mean of updates, each counting the same: how many sequences a device holds is private."""
-
-    def __init__(self, shapes: Shapes) -> None:
-        self._total = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()}
-        self.count = 0
-
-    def add(self, delta: Mapping[str, Tensor]) -> None:
-        for name, total in self._total.items():
-            total.add_(delta[name])
-        self.count += 1
-
-    def result(self) -> dict[str, Tensor]:
-        """float32, of the shapes given; zero where nothing was added."""
-        return {name: (total / max(self.count, 1)).float() for name, total in self._total.items()}
-
-
 def _norm(delta: Mapping[str, Tensor]) -> float:
-    return float(torch.linalg.vector_norm(torch.cat([change.flatten().double() for change in delta.values()])))
+    flat = torch.cat([change.flatten() for change in delta.values()])
+    return float(torch.linalg.vector_norm(flat, dtype=torch.float64))  # a square may overflow float32

@@ -1,4 +1,4 @@
-"""AES-256-GCM with a random nonce: what every secret on the device's disk is sealed with."""
+"""AES-256-GCM with a random nonce: what every secret on a disk is sealed with."""
 
 import secrets
 
@@ -6,7 +6,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
-_NONCE_BYTES = 12
+_NONCE_BYTES, _TAG_BYTES = 12, 16
+SEAL_BYTES = _NONCE_BYTES + _TAG_BYTES
+"""By how much what is sealed is longer than what it holds."""
 
 
 def new_key() -> bytes:

@@ -1,0 +1,1 @@
+"""A whole federation in one file, and back again."""

@@ -1,0 +1,1 @@
+"""The models of past rounds: which there are, which is handed out, and going back to one."""
