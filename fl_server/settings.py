@@ -72,6 +72,7 @@ class PolicySettings(_Section):
     max_sequences: Count = 60
     learning_rate: Positive = 2.0
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    proximal: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     reply_seconds: Annotated[float, Field(ge=0)] = 10.0
 
     def calibrated(self, model: str, scheme: str, trainable: str) -> Policy:

@@ -91,6 +91,7 @@ def calibrated(
     update_clip: float | None = None,
     update_noise: float | None = None,
     stack_units: bool = False,
+    proximal: float = 0.0,
     **rest: object,
 ) -> Policy:
     """The policy with the least noise that keeps each protected unit within (epsilon, delta) over a device's life.
@@ -118,6 +119,7 @@ def calibrated(
             "update_clip": update_clip if shared else None,
             "update_noise": update_noise if shared else None,
             "stack_units": stack_units,
+            "proximal": proximal,
             **rest,
         }
     )
