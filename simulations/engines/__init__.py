@@ -10,7 +10,7 @@ from shared_models.errors import UsageError
 from shared_models.networks.model import EmotionModel
 from shared_models.privacy.gradients import engine_by_name
 from shared_models.privacy.policy import Policy
-from simulations.federation import Progress, Trained
+from simulations.federation import Conduct, Progress, Trained
 
 ENGINES = ("local", "flower")
 
@@ -35,7 +35,13 @@ def require_engine(name: str) -> None:
 
 @contextmanager
 def open_engine(
-    name: str, model: EmotionModel, clients: Sequence[Sequences], seed: int, gradients: str, workers: int
+    name: str,
+    model: EmotionModel,
+    clients: Sequence[Sequences],
+    seed: int,
+    gradients: str,
+    workers: int,
+    conduct: Conduct = Conduct(),
 ) -> Iterator[Engine]:
     """An engine whose device n holds `clients[n]`, and which starts from `model`; its processes end with the block.
 
@@ -48,14 +54,14 @@ def open_engine(
     if name == "flower":
         from simulations.engines.product import FlowerEngine
 
-        yield FlowerEngine(model, clients, seed, gradients, max(workers, 1))
+        yield FlowerEngine(model, clients, seed, gradients, max(workers, 1), conduct)
         return
     from simulations.engines.local import LocalDevices, LocalEngine
 
     if workers < 2:
-        yield LocalEngine(model, LocalDevices(model, clients, engine_by_name(gradients), seed), seed)
+        yield LocalEngine(model, LocalDevices(model, clients, engine_by_name(gradients), seed), seed, conduct)
         return
     from simulations.engines.workers import WorkerDevices
 
     with WorkerDevices(model, clients, engine_by_name(gradients), seed, workers) as devices:
-        yield LocalEngine(model, devices, seed)
+        yield LocalEngine(model, devices, seed, conduct)

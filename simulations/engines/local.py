@@ -14,7 +14,7 @@ from shared_models.privacy.gradients import GradientEngine
 from shared_models.privacy.noise import NoiseSource
 from shared_models.privacy.policy import Policy
 from simulations.engines.kept import Kept
-from simulations.federation import Devices, Progress, Trained, train
+from simulations.federation import Conduct, Devices, Progress, Trained, train
 
 KEPT_BYTES = 512 << 20
 """How much of the features of devices a process keeps; the ones that trained longest ago go first."""
@@ -27,11 +27,17 @@ Examples = tuple[Tensor, Tensor]
 class LocalEngine:
     """`simulations.federation.train` over devices that are ready; see `Engine`."""
 
-    def __init__(self, model: EmotionModel, devices: Devices, seed: int) -> None:
-        self._model, self._devices, self._seed = model, devices, seed
+    def __init__(
+        self,
+        model: EmotionModel,
+        devices: Devices,
+        seed: int,
+        conduct: Conduct = Conduct(),
+    ) -> None:
+        self._model, self._devices, self._seed, self._conduct = model, devices, seed, conduct
 
     def train(self, policy: Policy, rounds: int, cohort: int, progress: Progress = lambda done, total: None) -> Trained:
-        return train(self._model, policy, self._devices, rounds, cohort, self._seed, progress)
+        return train(self._model, policy, self._devices, rounds, cohort, self._seed, progress, self._conduct)
 
 
 class LocalDevices:

@@ -15,7 +15,7 @@ from fl_server.enrolment.registry import Device
 from fl_server.federation import Federation
 from fl_server.folder import FederationFolder
 from fl_server.round_summary import RoundSummary
-from fl_server.settings import RoundSettings, ServerSettings, Settings, StudySettings
+from fl_server.settings import AggregationSettings, RoundSettings, ServerSettings, Settings, StudySettings
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES, Sequences
 from shared_models.errors import RoundError
@@ -26,7 +26,7 @@ from shared_models.privacy.ledger import Ledger
 from shared_models.privacy.policy import Policy
 from simulations.engines.flower import FlowerRuntime
 from simulations.engines.laptops import Laptops
-from simulations.federation import Progress, Trained, Turns
+from simulations.federation import Conduct, Progress, Trained, Turns
 
 _STUDY = "simulation"
 _PORT = 1  # of settings that nothing listens by
@@ -38,10 +38,16 @@ class FlowerEngine:
     """See `Engine`. Each run has a federation of its own, in a temporary folder."""
 
     def __init__(
-        self, model: EmotionModel, clients: Sequence[Sequences], seed: int, gradients: str, workers: int
+        self,
+        model: EmotionModel,
+        clients: Sequence[Sequences],
+        seed: int,
+        gradients: str,
+        workers: int,
+        conduct: Conduct = Conduct(),
     ) -> None:
         self._model, self._clients, self._seed = model, clients, seed
-        self._gradients, self._workers = gradients, workers
+        self._gradients, self._workers, self._conduct = gradients, workers, conduct
 
     def train(self, policy: Policy, rounds: int, cohort: int, progress: Progress = lambda done, total: None) -> Trained:
         with TemporaryDirectory(prefix="attune-simulation-") as scratch:
@@ -64,7 +70,8 @@ class FlowerEngine:
             silent=policy.unit == "none",
         )
         runtime = FlowerRuntime(len(self._clients))
-        cohorts = _Cohorts(Turns(len(self._clients), cohort, policy, self._seed), self._clients, laptops, runtime.nodes)
+        turns = Turns(len(self._clients), cohort, policy, self._seed, self._conduct.availability)
+        cohorts = _Cohorts(turns, self._clients, laptops, runtime.nodes)
 
         def announce(summary: RoundSummary) -> None:
             _check(summary)
@@ -72,7 +79,7 @@ class FlowerEngine:
 
         federation = Federation(
             folder,
-            _settings(len(self._clients)),
+            _settings(len(self._clients), self._conduct.aggregation),
             given,
             Ledger(folder.ledger, key),
             key,
@@ -89,7 +96,7 @@ class FlowerEngine:
 
 
 class _Cohorts:
-    """The devices whose turn it is, as the server's `eligible` names them: it then samples all of them."""
+    """The devices that answer in a round, as the server's `eligible` names them: it then samples all of them."""
 
     def __init__(self, turns: Turns, clients: Sequence[Sequences], laptops: Laptops, nodes: Sequence[int]) -> None:
         self.turns = turns
@@ -121,11 +128,12 @@ def _next_round(folder: FederationFolder) -> int:
     return Checkpoints(folder.checkpoints).rounds()[-1] + 1
 
 
-def _settings(devices: int) -> Settings:
+def _settings(devices: int, aggregation: AggregationSettings) -> Settings:
     return Settings(
         study=StudySettings(id=_STUDY, title=_STUDY, controller="nobody", contact="nobody", consent_text=_STUDY),
         server=ServerSettings(fleet_port=_PORT, enrolment_port=_PORT),
         rounds=RoundSettings(min_devices=1, cohort=devices, deadline_seconds=_DEADLINE_SECONDS, pause_seconds=0),
+        aggregation=aggregation,
     )
 
 
