@@ -25,6 +25,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing
 PolicyEntries = Annotated[
     list[str] | None, typer.Option("--set", help="A policy setting, such as clip_norm=0.3; see docs/settings.md.")
 ]
+RunEntries = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A policy setting, such as clip_norm=0.3, or aggregation.NAME=VALUE."),
+]
+PopulationTraits = Annotated[
+    list[str] | None,
+    typer.Option(help="label-skew, quantity-skew, feature-shift or personal-priors; with :NUMBER for how much."),
+]
+AvailabilityModels = Annotated[
+    list[str] | None,
+    typer.Option(help="diurnal, drop-out, stragglers, late-joiners or withdrawals; with :NUMBER for how much."),
+]
 
 
 class Unit(StrEnum):
@@ -66,7 +78,10 @@ def run_(
     delta: Annotated[float, typer.Option(help="Lifetime delta of each protected unit.")] = 1e-5,
     trainable: Annotated[str, typer.Option(help="classifier, head, head+affine or all.")] = "classifier",
     init: Annotated[str, typer.Option(help="starter, random or a weights file.")] = "starter",
-    entry: PolicyEntries = None,
+    population: PopulationTraits = None,
+    availability: AvailabilityModels = None,
+    algorithm: Annotated[str, typer.Option(help="fedavg, fedprox, fedavgm or fedadam.")] = "fedavg",
+    entry: RunEntries = None,
     gradients: Annotated[Gradients, typer.Option(help="Engine of per-sequence gradients.")] = Gradients.FAST,
     no_baseline: Annotated[bool, typer.Option("--no-baseline", help="Leave out the run without noise.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of population, sampling and simulated noise.")] = 0,
@@ -78,31 +93,31 @@ def run_(
     """Simulate a federation, privately and without noise, and score both on held-out data."""
     if folds and holdout is not None:
         raise UsageError("People are held out by --holdout or by --folds, not by both")
-    from fl_server.settings import policy_settings
+    from simulations.algorithms import settings_for
     from simulations.populations import Plan
     from simulations.run import Options, run_simulation
 
+    protected = Unit.SEQUENCE if unit is Unit.NONE else unit
+    policy, aggregation = settings_for(
+        algorithm, entry or [], unit=protected, epsilon=epsilon, delta=delta, max_sequences=per_client
+    )
     options = Options(
         data=data,
-        plan=Plan(clients, per_client, alpha, _HOLDOUT if holdout is None else holdout, seed),
+        plan=Plan(clients, per_client, alpha, _HOLDOUT if holdout is None else holdout, seed, tuple(population or [])),
         folds=folds or 1,
         cohort=cohort,
         rounds=rounds,
         unit=unit.value,
         gradients=gradients.value,
-        policy=policy_settings(
-            entry or [],
-            unit=Unit.SEQUENCE if unit is Unit.NONE else unit,
-            epsilon=epsilon,
-            delta=delta,
-            max_sequences=per_client,
-        ),
+        policy=policy,
         model="cnn-lstm",
         trainable=trainable,
         initial=init,
         baseline=not no_baseline,
         engine=engine.value,
         workers=workers,
+        aggregation=aggregation,
+        availability=tuple(availability or []),
     )
     with commandline.progress_by_stage() as follow:
         result = run_simulation(options, directory, follow)

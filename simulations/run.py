@@ -1,13 +1,14 @@
 """`fl-sim run`: one population or its folds, the private run, and the same run without noise beside it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from fl_server.settings import PolicySettings
+from fl_server.aggregation import rule_by_settings
+from fl_server.settings import AggregationSettings, PolicySettings
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.data.sources import DataSpec, parse_spec
 from shared_models.errors import UsageError
@@ -18,7 +19,9 @@ from shared_models.networks.starter import initial_model
 from shared_models.privacy.claims import claims_for
 from shared_models.privacy.policy import Policy
 from shared_models.resources import use_one_core
+from simulations.availability import availability_of
 from simulations.engines import open_engine, require_engine
+from simulations.federation import Conduct
 from simulations.folds import SUMMARY, fold_populations, over_folds
 from simulations.populations import Plan, Population, populate, scheme_of, seen_in_pretraining
 from simulations.result import Stopwatch, claim_rows, describe_model, versions, write_result
@@ -45,6 +48,8 @@ class Options:
     baseline: bool
     engine: str
     workers: int
+    aggregation: AggregationSettings = field(default_factory=AggregationSettings)
+    availability: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
     trained = model.trainable(options.trainable)
     policy = _policy(options, scheme.name)
     require_engine(options.engine)
+    rule_by_settings(options.aggregation, policy)
     if options.plan.clients.isdecimal():
         _cohort(options, policy, int(options.plan.clients))
     populations: Iterable[Population] = (
@@ -147,7 +153,10 @@ def _run_fold(
 ) -> _Fold:
     cohort, seed = _cohort(options, policy, len(population.clients)), options.plan.seed
     benchmark = Benchmark(population.held_out, options.trainable)
-    with open_engine(options.engine, model, population.clients, seed, options.gradients, options.workers) as engine:
+    conduct = Conduct(options.aggregation, availability_of(options.availability, seed))
+    with open_engine(
+        options.engine, model, population.clients, seed, options.gradients, options.workers, conduct
+    ) as engine:
 
         def train(stage: str, chosen: Policy) -> tuple[Metrics, int]:
             done = engine.train(chosen, options.rounds, cohort, lambda done, total: progress(stage, done, total))
@@ -163,7 +172,7 @@ def _run_fold(
         reference=reference,
         majority=majority_baseline(population.held_out.labels, population.held_out.scheme.classes),
         participations=participations,
-        sizes=[len(client) for client in population.clients],
+        sizes=list(population.sizes),
         cohort=cohort,
         subject_disjoint=population.subject_disjoint,
         split=population.split,
@@ -194,6 +203,9 @@ def _federation(options: Options, folds: list[_Fold], policy: Policy) -> dict[st
         "cohort": max(fold.cohort for fold in folds),
         "rounds": options.rounds,
         "engine": options.engine,
+        "population": list(options.plan.traits),
+        "availability": list(options.availability),
+        "aggregation": options.aggregation.model_dump(mode="json"),
         "policy": policy.model_dump(mode="json"),
     }
 

@@ -1,8 +1,5 @@
 """Who takes part in a simulation, with which sequences, and on whom the result is scored."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
 from shared_models.data.faces import HaarFinder
@@ -16,42 +13,12 @@ from shared_models.data.stills import to_sequences
 from shared_models.data.synthetic.domains import LAPTOP
 from shared_models.data.synthetic.sequences import render_sequences
 from shared_models.errors import UsageError
+from simulations.populations.plan import BY_SUBJECT, Plan, Population
+from simulations.populations.rendered import RenderedClients
+from simulations.populations.traits import traits_of
 
-BY_SUBJECT = "by-subject"
-_SYNTHETIC_HELD_OUT, _SYNTHETIC_STUDENTS = range(1000, 1020), 2000  # students of every seed have higher numbers
-_SYNTHETIC_HELD_OUT_PER_CLASS = 20
+_SYNTHETIC_HELD_OUT, _SYNTHETIC_HELD_OUT_PER_CLASS = range(1000, 1020), 20
 _SCHEMES = {"ferplus": "basic-8"}
-
-
-@dataclass(frozen=True)
-class Population:
-    """Clients' sequences and the held-out ones."""
-
-    clients: Sequence[Sequences]
-    held_out: Sequences
-    split: str
-
-    @property
-    def subject_disjoint(self) -> bool | None:
-        """Whether nobody is both on a client and held out; None where the data names no people."""
-        held_out = set(self.held_out.subjects)
-        trained = {subject for client in self.clients for subject in client.subjects}
-        return None if None in held_out | trained else held_out.isdisjoint(trained)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a data set becomes a population."""
-
-    clients: str
-    """A number, or `by-subject`."""
-    per_client: int
-    """The most sequences of one client: 60 is what a student gives in a week."""
-    alpha: float
-    """Label skew: Dirichlet concentration, small is strong."""
-    holdout: float
-    """Share of the people to score on, where the data names people."""
-    seed: int
 
 
 def scheme_of(spec: DataSpec, default: str) -> LabelScheme:
@@ -70,13 +37,7 @@ def populate(spec: DataSpec, scheme: LabelScheme, plan: Plan) -> Population:
 
 def _rendered(scheme: LabelScheme, plan: Plan) -> Population:
     """One rendered person a client, before a laptop; the held-out people are others in the same kind of rooms."""
-    each = -(-plan.per_client // len(scheme.classes))
-    first = _SYNTHETIC_STUDENTS + plan.seed * 1000
-    people = range(first, first + _count(plan))
-    clients = [
-        render_sequences(each, scheme.name, LAPTOP, seed=plan.seed, people=[number]).take(range(plan.per_client))
-        for number in people
-    ]
+    clients = RenderedClients(plan.count, plan.per_client, scheme, plan.seed, traits_of(plan.traits))
     held_out = render_sequences(_SYNTHETIC_HELD_OUT_PER_CLASS, scheme.name, LAPTOP, seed=0, people=_SYNTHETIC_HELD_OUT)
     return Population(clients, held_out, "one rendered person a client; scored on others")
 
@@ -84,12 +45,13 @@ def _rendered(scheme: LabelScheme, plan: Plan) -> Population:
 def _ferplus(spec: DataSpec, scheme: LabelScheme, plan: Plan) -> Population:
     """Label-skewed clients from the images that no starter weights have seen; scored on the official split."""
     stills = ferplus_clients(spec, scheme)
-    shares = dirichlet(stills.labels, _count(plan), plan.alpha, plan.per_client, plan.seed)
+    shares = _skewed(stills.labels, plan.count, plan)
     held_out, description = ferplus_held_out(spec, scheme)
     return Population(
         [to_sequences(stills.take(share)) for share in shares],
         to_sequences(held_out),
-        f"Dirichlet({plan.alpha:g}) label skew over images that starter weights have not seen; scored on {description}",
+        f"Dirichlet({_alpha(plan):g}) label skew over images that starter weights have not seen;"
+        f" scored on {description}",
     )
 
 
@@ -106,28 +68,38 @@ def deal(data: Sequences, plan: Plan) -> list[Sequences]:
     Raises UsageError where there are more clients than people, DataError where there are too few sequences.
     """
     if plan.clients == BY_SUBJECT:
-        shares = [share[: plan.per_client] for share in by_subject(data)]
+        if traits_of(plan.traits).label_skew is not None:
+            raise UsageError("People's own sequences cannot be skewed by label", fix="Give a number of --clients")
+        shares = _sized([share[: plan.per_client] for share in by_subject(data)], plan)
     else:
-        people, clients = len(set(data.subjects)), _count(plan)
+        people, clients = len(set(data.subjects)), plan.count
         if clients > people:
             raise UsageError(
                 f"There cannot be {clients} clients",
                 why=f"the data has {people} people to train on",
                 fix=f"Take at most {people}, or `--clients {BY_SUBJECT}`",
             )
-        shares = dirichlet(data.labels, clients, plan.alpha, plan.per_client, plan.seed)
+        shares = _skewed(data.labels, clients, plan)
     return [data.take(share) for share in shares]
 
 
-def _count(plan: Plan) -> int:
-    if plan.clients == BY_SUBJECT or not plan.clients.isdecimal() or int(plan.clients) < 1:
+def _skewed(labels: np.ndarray, clients: int, plan: Plan) -> list[np.ndarray]:
+    return _sized(dirichlet(labels, clients, _alpha(plan), plan.per_client, plan.seed), plan)
+
+
+def _sized(shares: list[np.ndarray], plan: Plan) -> list[np.ndarray]:
+    """The part of each share that quantity skew leaves its client. Raises UsageError for traits of rendered people."""
+    traits = traits_of(plan.traits)
+    if traits.feature_shift or traits.personal_priors is not None:
         raise UsageError(
-            f"The number of clients cannot be '{plan.clients}' for this data",
-            fix="Give a number; `by-subject` needs a manifest with subject ids",
+            "Recorded people cannot be given feature-shift or personal-priors",
+            why="their pictures and labels are their own",
+            fix="Use `--data synthetic` for these",
         )
-    return int(plan.clients)
+    sizes = traits.sizes(len(shares), plan.per_client, np.random.default_rng((plan.seed, 0)))
+    return [share[:size] for share, size in zip(shares, sizes, strict=True)]
 
 
-def seen_in_pretraining(clients: Sequence[Sequences], seen: frozenset[str]) -> int:
-    """How many of the clients' sequences the starting weights were trained on; the promise needs none."""
-    return int(np.sum([digest in seen for data in clients for digest in data.digests]))
+def _alpha(plan: Plan) -> float:
+    skew = traits_of(plan.traits).label_skew
+    return plan.alpha if skew is None else skew
