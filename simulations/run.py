@@ -77,8 +77,8 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
     trained = model.trainable(options.trainable)
     policy = _policy(options, scheme.name)
     require_engine(options.engine)
-    if options.plan.clients.isdecimal():
-        _cohort(options, policy, int(options.plan.clients))
+    if options.plan.clients.isdecimal() and int(options.plan.clients):
+        _cohort(options, policy, int(options.plan.clients))  # before anything is rendered
     populations: Iterable[Population] = (
         [populate(spec, scheme, options.plan)]
         if options.folds == 1
