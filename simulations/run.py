@@ -83,8 +83,8 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
     policy = policy_of(options, scheme.name)
     require_engine(options.engine)
     rule_by_settings(options.aggregation, policy)
-    if options.plan.clients.isdecimal():
-        cohort_of(options, policy, int(options.plan.clients))
+    if options.plan.clients.isdecimal() and int(options.plan.clients):
+        cohort_of(options, policy, int(options.plan.clients))  # before anything is rendered
     populations: Iterable[Population] = (
         [populate(spec, scheme, options.plan)]
         if options.folds == 1

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from simulations.sweep.table import Study, varying
 
 _LOOK: Any = {"font.size": 9.5, "axes.spines.top": False, "axes.spines.right": False}
-_STYLES = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"), ((0, (6, 1)), "v"), ((0, (1, 1)), "P"))
+_STYLES = (("-", "o", "●"), ("--", "s", "■"), ("-.", "^", "▲"), (":", "D", "◆"), ((0, (6, 1)), "v", "▼"))
 _SHADES = ("0.0", "0.25", "0.45")
 _GREY, _NO_NOISE = "0.45", "no noise"
 _PANEL = ("unit", "trainable")
@@ -63,7 +63,7 @@ def _by_epsilon(path: Path, studies: Sequence[Study], axes: Sequence[str]) -> Pa
             last, free = line[-1], float(np.mean([study.without_noise for study in line]))
             panel.plot([places[-1], len(ticks) - 1], [last.mean, free], ":", color=_GREY, lw=0.8)
             panel.plot(len(ticks) - 1, free, _style(row)[1], color=_style(row)[2], mfc="white")
-            ends.append((free, name))
+            ends.append((free, _marked(name, row)))
         _finish(panel, [f"{tick:g}" if tick != _NO_NOISE else tick for tick in ticks], "epsilon", shown, ends)
     return _save(figure, path, studies)
 
@@ -77,7 +77,7 @@ def _by_size(path: Path, studies: Sequence[Study], axes: Sequence[str], size: st
         for row, (name, line) in enumerate(_grouped(shown, lines).items()):
             line = sorted(line, key=lambda study: study.at[size])
             _draw(panel, [ticks.index(study.at[size]) for study in line], line, row)
-            ends.append((line[-1].mean, name))
+            ends.append((line[-1].mean, _marked(name, row)))
         free = [float(np.mean([s.without_noise for s in shown if s.at[size] == tick])) for tick in ticks]
         panel.plot(range(len(ticks)), free, ":", color=_GREY, lw=1.2)
         _finish(panel, [str(tick) for tick in ticks], "devices in a round", shown, [*ends, (free[-1], _NO_NOISE)])
@@ -125,8 +125,13 @@ def _grouped(studies: Sequence[Study], axes: Sequence[str]) -> dict[str, list[St
 
 
 def _style(row: int) -> tuple[Any, str, str]:
-    line, marker = _STYLES[row % len(_STYLES)]
+    line, marker, _ = _STYLES[row % len(_STYLES)]
     return line, marker, _SHADES[row % len(_SHADES)]
+
+
+def _marked(name: str, row: int) -> str:
+    """A line's name, with its marker before it; nothing for the only line."""
+    return name and f"{_STYLES[row % len(_STYLES)][2]} {name}"
 
 
 def _draw(panel: Axes, places: Sequence[int], line: Sequence[Study], row: int) -> None:

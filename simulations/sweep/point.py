@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from fl_client.training import Update
+from fl_server.aggregation import rule_by_settings
 from fl_server.plan.utility import Measured
 from fl_server.server import INPUT_SHAPE
 from shared_models.canonical import canonical_hash
@@ -61,6 +62,7 @@ class Point:
         """Raises PolicyError where its numbers make none, UsageError where no round would count."""
         options = self.options
         policy = policy_of(options, scheme_of(parse_spec(options.data), "basic-7").name)
+        rule_by_settings(options.aggregation, policy)
         if options.plan.clients != BY_SUBJECT:
             cohort_of(options, policy, options.plan.count)
         return policy
