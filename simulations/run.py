@@ -27,7 +27,7 @@ from simulations.populations import Plan, Population, populate, scheme_of, seen_
 from simulations.result import Stopwatch, claim_rows, describe_model, versions, write_result
 
 Progress = Callable[[str, int, int], None]
-_SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
+INPUT_SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
     watch, spec = Stopwatch(), parse_spec(options.data)
     scheme = scheme_of(spec, "basic-7")
     torch.manual_seed(options.plan.seed)  # of random initial weights
-    model, header, seen = initial_model(options.initial, options.model, scheme.name, _SHAPE)
+    model, header, seen = initial_model(options.initial, options.model, scheme.name, INPUT_SHAPE)
     trained = model.trainable(options.trainable)
     policy = policy_of(options, scheme.name)
     require_engine(options.engine)

@@ -11,7 +11,6 @@ import torch
 from fl_client.training import Update
 from fl_server.aggregation import rule_by_settings
 from fl_server.plan.utility import Measured
-from fl_server.server import INPUT_SHAPE
 from shared_models.canonical import canonical_hash
 from shared_models.data.sources import parse_spec
 from shared_models.evaluation.benchmark import Benchmark
@@ -25,7 +24,7 @@ from simulations.engines.local import LocalDevices, LocalEngine
 from simulations.federation import Conduct, Devices
 from simulations.populations import BY_SUBJECT, Population, populate, scheme_of
 from simulations.result import versions
-from simulations.run import Options, cohort_of, policy_of
+from simulations.run import INPUT_SHAPE, Options, cohort_of, policy_of
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 
 from torch.multiprocessing import get_context
 
@@ -73,7 +74,7 @@ class _Worker:
     _lives: int = _LIVES
 
     def __post_init__(self) -> None:
-        self._start()
+        self.pipe, self._process = _start(self.most)
 
     def begin(self, pending: _Pending) -> None:
         self.point, self._lives = pending.next(self._group), _LIVES
@@ -91,7 +92,7 @@ class _Worker:
             self._process.join()
             code = self._process.exitcode
             self.close()
-            self._start()
+            self.pipe, self._process = _start(self.most)
             self._lives -= 1
             if self._lives:
                 self._send(self.point)
@@ -105,15 +106,18 @@ class _Worker:
         self._process.kill()  # it has nothing to tidy up
         self._process.join()
 
-    def _start(self) -> None:
-        self.pipe, theirs = _spawn.Pipe()
-        self._process = _spawn.Process(target=_work, args=(theirs, self.most), daemon=True)
-        self._process.start()
-        theirs.close()
-
     def _send(self, point: Point) -> None:
         with suppress(OSError):  # `finish` finds out
             self.pipe.send(point)
+
+
+def _start(most: dict[str, int | None]) -> tuple[Connection, BaseProcess]:
+    """A process that measures what comes through the pipe."""
+    ours, theirs = _spawn.Pipe()
+    process = _spawn.Process(target=_work, args=(theirs, most), daemon=True)
+    process.start()
+    theirs.close()
+    return ours, process
 
 
 def _work(pipe: Connection, most: dict[str, int | None]) -> None:
