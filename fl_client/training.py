@@ -50,7 +50,7 @@ def _steps(
         drawn = _drawn(policy, len(inputs), noise)
         total = engine.clipped_sum(model, policy.trainable, inputs[drawn], targets[drawn], policy.clip_norm)
         for name, gradient in total.items():
-            noised = gradient + deviation * noise.normal(gradient.shape) if deviation else gradient
+            noised = gradient + deviation * noise.normal(gradient.shape)
             velocity[name].mul_(policy.momentum).add_(noised / policy.denominator)
         model.add({name: v.float() for name, v in velocity.items()}, scale=-policy.learning_rate)
     return {name: parameter.detach() - before[name] for name, parameter in parameters.items()}
