@@ -91,6 +91,7 @@ def test_soft_labels_are_refused_since_a_device_stores_one_label(model, policy, 
 def test_silent_laptops_draw_who_takes_part_in_a_step_as_the_local_engine_does() -> None:
     silent, seeded = laptops._Silence.from_seed(3), NoiseSource.from_seed(3)
     assert not silent.normal((5,)).any()
+    assert seeded.normal((5,)).all()
     assert torch.equal(silent.bernoulli(50, 0.5), seeded.bernoulli(50, 0.5))
 
 
