@@ -4,7 +4,7 @@ The order is the promise: limits and consent before training, the noised bytes a
 answer exists for anyone else.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -60,12 +60,17 @@ class Participant:
         store: SequenceStore,
         journal: Journal,
         engine: GradientEngine,
+        noise_for: Callable[[Task], NoiseSource] = lambda task: NoiseSource(),
     ) -> None:
-        """Raises PolicyError where the study's policy is beyond this device's limits."""
+        """noise_for: where a task's noise comes from; only a simulation, whose runs can be repeated, gives another
+
+        Raises PolicyError where the study's policy is beyond this device's limits.
+        """
         limits.check(enrolment.policy)
         self.journal = journal
         self._enrolment, self._policy = enrolment, enrolment.policy
         self._consent, self._store, self._engine = consent, store, engine
+        self._noise_for = noise_for
         self._server = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.server_key))
         self._model = build_model(self._policy.model, len(scheme_by_name(self._policy.scheme).classes))
         self._features = FeatureCache(store.shelf)
@@ -108,7 +113,7 @@ class Participant:
         targets = torch.zeros(len(sequences), len(scheme_by_name(self._policy.scheme).classes))
         for row, sequence in zip(targets, sequences, strict=True):
             row[sequence.label_index] = 1.0
-        return local_update(self._model, self._policy, inputs, targets, NoiseSource(), self._engine)
+        return local_update(self._model, self._policy, inputs, targets, self._noise_for(task), self._engine)
 
     def _intent(self, task: Task, delta: dict[str, Tensor]) -> Intent:
         return Intent(

@@ -41,6 +41,8 @@ def _steps(
     """policy.steps steps, each of which adds N(0, (sigma C)^2) to a sum of which each sequence is at most C.
 
     Abadi et al. 2016, algorithm 1. Steps, rates and the denominator are the policy's; B changes nothing but the sum.
+    The gradient of FedProx's proximal term, mu (w - w_round) (Li et al. 2020, equation 2), comes after clipping and
+    noise: it follows from noised steps alone, so it costs no privacy.
     """
     deviation = policy.noise_multiplier * policy.clip_norm
     parameters = model.freeze_all_but(policy.trainable)
@@ -52,6 +54,8 @@ def _steps(
         for name, gradient in total.items():
             noised = gradient + deviation * noise.normal(gradient.shape)
             velocity[name].mul_(policy.momentum).add_(noised / policy.denominator)
+            if policy.proximal:
+                velocity[name].add_(parameters[name].detach() - before[name], alpha=policy.proximal)
         model.add({name: v.float() for name, v in velocity.items()}, scale=-policy.learning_rate)
     return {name: parameter.detach() - before[name] for name, parameter in parameters.items()}
 

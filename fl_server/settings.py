@@ -81,6 +81,7 @@ class PolicySettings(_Section):
     max_sequences: Count = 60
     learning_rate: Positive = 2.0
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    proximal: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     reply_seconds: Annotated[float, Field(ge=0)] = 10.0
 
     def calibrated(self, model: str, scheme: str, trainable: str) -> Policy:
@@ -196,16 +197,31 @@ def policy_settings(entries: list[str], **given: object) -> PolicySettings:
 
     Raises UsageError for an entry that is none, SettingsError for a value that is not allowed.
     """
-    named = parse_entries([f"policy.{entry}" for entry in entries]).get("policy", {})
     try:
-        return PolicySettings.model_validate(given | named)
+        return PolicySettings.model_validate(given | _of_section("policy", entries))
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise SettingsError(
-            f"The policy setting {'.'.join(map(str, problem['loc']))} is wrong",
-            why=problem["msg"],
-            fix="See docs/settings.md",
-        ) from error
+        raise _wrong_entry("policy", error) from error
+
+
+def aggregation_settings(entries: list[str], **given: object) -> AggregationSettings:
+    """As `policy_settings`, for `[aggregation]`."""
+    try:
+        return AggregationSettings.model_validate(given | _of_section("aggregation", entries))
+    except ValidationError as error:
+        raise _wrong_entry("aggregation", error) from error
+
+
+def _of_section(section: str, entries: list[str]) -> dict[str, object]:
+    return parse_entries([f"{section}.{entry}" for entry in entries]).get(section, {})
+
+
+def _wrong_entry(section: str, error: ValidationError) -> SettingsError:
+    problem = error.errors()[0]
+    return SettingsError(
+        f"The {section} setting {'.'.join(map(str, problem['loc']))} is wrong",
+        why=problem["msg"],
+        fix="See docs/settings.md",
+    )
 
 
 def _toml_value(text: str) -> object:

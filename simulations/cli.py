@@ -9,7 +9,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from shared_models import commandline
-from shared_models.commandline import out, print_json
+from shared_models.commandline import err, out, print_json
+from shared_models.errors import UsageError
 
 app = commandline.program("Attune's simulations: what a study would cost and bring, before anyone is asked.")
 
@@ -20,10 +21,26 @@ attack_app = typer.Typer(help="Attacks on Attune's own code, against what it cla
 app.add_typer(attack_app, name="attack")
 
 
+_HOLDOUT = 0.2
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 PolicyEntries = Annotated[
     list[str] | None, typer.Option("--set", help="A policy setting, such as clip_norm=0.3; see docs/settings.md.")
 ]
+RunEntries = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A policy setting, such as clip_norm=0.3, or aggregation.NAME=VALUE."),
+]
+PopulationTraits = Annotated[
+    list[str] | None,
+    typer.Option(help="label-skew, quantity-skew, feature-shift or personal-priors; with :NUMBER for how much."),
+]
+AvailabilityModels = Annotated[
+    list[str] | None,
+    typer.Option(help="diurnal, drop-out, stragglers, late-joiners or withdrawals; with :NUMBER for how much."),
+]
+
+
+Axis = Annotated[str | None, typer.Option(help="Values of this axis, with commas between them.")]
 
 
 class Unit(StrEnum):
@@ -39,6 +56,7 @@ class Gradients(StrEnum):
 
 class Engine(StrEnum):
     LOCAL = "local"
+    FLOWER = "flower"
 
 
 def run() -> NoReturn:
@@ -52,44 +70,58 @@ def run_(
     cohort: Annotated[int | None, typer.Option(min=1, help="Clients a round; all where not given.")] = None,
     per_client: Annotated[int, typer.Option(min=1, help="The most sequences of one client.")] = 60,
     alpha: Annotated[float, typer.Option(min=0.001, help="Label skew (Dirichlet); small is strong.")] = 1.0,
-    holdout: Annotated[float, typer.Option(help="Share of people to score on, where there are people.")] = 0.2,
+    holdout: Annotated[
+        float | None, typer.Option(help="Share of people to score on, where there are people; 0.2 where not given.")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Hold out this many parts of the people in turn, instead of a share.")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds, and each client's lifetime participations.")] = 6,
     unit: Annotated[Unit, typer.Option(help="What the noise protects; none trains without noise.")] = Unit.SEQUENCE,
     epsilon: Annotated[float, typer.Option(help="Lifetime epsilon of each protected unit.")] = 8.0,
     delta: Annotated[float, typer.Option(help="Lifetime delta of each protected unit.")] = 1e-5,
     trainable: Annotated[str, typer.Option(help="classifier, head, head+affine or all.")] = "classifier",
     init: Annotated[str, typer.Option(help="starter, random or a weights file.")] = "starter",
-    entry: PolicyEntries = None,
+    population: PopulationTraits = None,
+    availability: AvailabilityModels = None,
+    algorithm: Annotated[str, typer.Option(help="fedavg, fedprox, fedavgm or fedadam.")] = "fedavg",
+    entry: RunEntries = None,
     gradients: Annotated[Gradients, typer.Option(help="Engine of per-sequence gradients.")] = Gradients.FAST,
     no_baseline: Annotated[bool, typer.Option("--no-baseline", help="Leave out the run without noise.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of population, sampling and simulated noise.")] = 0,
-    engine: Annotated[Engine, typer.Option(help="local: in this process.")] = Engine.LOCAL,
+    engine: Annotated[Engine, typer.Option(help="local, or flower: Flower's engine on Ray.")] = Engine.LOCAL,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that train clients; 0 for this one.")] = 0,
     directory: Annotated[Path, typer.Option("--out", help="Where result.json goes.")] = Path("runs/sim"),
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a federation, privately and without noise, and score both on held-out data."""
-    from fl_server.settings import policy_settings
+    if folds and holdout is not None:
+        raise UsageError("People are held out by --holdout or by --folds, not by both")
+    from simulations.algorithms import settings_for
     from simulations.populations import Plan
     from simulations.run import Options, run_simulation
 
+    protected = Unit.SEQUENCE if unit is Unit.NONE else unit
+    policy, aggregation = settings_for(
+        algorithm, entry or [], unit=protected, epsilon=epsilon, delta=delta, max_sequences=per_client
+    )
     options = Options(
         data=data,
-        plan=Plan(clients=clients, per_client=per_client, alpha=alpha, holdout=holdout, seed=seed),
+        plan=Plan(clients, per_client, alpha, _HOLDOUT if holdout is None else holdout, seed, tuple(population or [])),
+        folds=folds or 1,
         cohort=cohort,
         rounds=rounds,
         unit=unit.value,
         gradients=gradients.value,
-        policy=policy_settings(
-            entry or [],
-            unit=Unit.SEQUENCE if unit is Unit.NONE else unit,
-            epsilon=epsilon,
-            delta=delta,
-            max_sequences=per_client,
-        ),
+        policy=policy,
         model="cnn-lstm",
         trainable=trainable,
         initial=init,
         baseline=not no_baseline,
+        engine=engine.value,
+        workers=workers,
+        aggregation=aggregation,
+        availability=tuple(availability or []),
     )
     with commandline.progress_by_stage() as follow:
         result = run_simulation(options, directory, follow)
@@ -97,6 +129,69 @@ def run_(
         print_json(result)
     else:
         _print(result, directory)
+
+
+@app.command("sweep", epilog="Example: fl-sim sweep --epsilon 1,2,4,8 --clients 10,50 --seed 0,1,2 --workers 2")
+def sweep_(
+    file: Annotated[Path | None, typer.Argument(help="A sweep in TOML; options go before what is in it.")] = None,
+    unit: Axis = None,
+    epsilon: Axis = None,
+    clients: Axis = None,
+    cohort: Axis = None,
+    rounds: Axis = None,
+    trainable: Axis = None,
+    algorithm: Axis = None,
+    seed: Axis = None,
+    data: Annotated[str | None, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = None,
+    init: Annotated[str | None, typer.Option(help="starter, random or a weights file.")] = None,
+    per_client: Annotated[int | None, typer.Option(min=1, help="The most sequences of one client.")] = None,
+    delta: Annotated[float | None, typer.Option(help="Lifetime delta of each protected unit.")] = None,
+    population: PopulationTraits = None,
+    availability: AvailabilityModels = None,
+    survivors: Annotated[float | None, typer.Option(help="min_survivors as a share of the cohort.")] = None,
+    entry: RunEntries = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that measure points.")] = 1,
+    directory: Annotated[Path, typer.Option("--out", help="Where table, pictures and summary go.")] = Path(
+        "runs/sweep"
+    ),
+    as_json: JsonOption = False,
+) -> None:
+    """Simulate every combination of the axes; goes on where it was interrupted, and writes one table of them all."""
+    from simulations.sweep.grid import load_sweep
+    from simulations.sweep.run import raise_if_failed, run_sweep
+
+    axes = {
+        "unit": unit,
+        "epsilon": epsilon,
+        "clients": clients,
+        "cohort": cohort,
+        "rounds": rounds,
+        "trainable": trainable,
+        "algorithm": algorithm,
+        "seed": seed,
+    }
+    given = {
+        "data": data,
+        "init": init,
+        "per_client": per_client,
+        "delta": delta,
+        "population": population,
+        "availability": availability,
+        "survivors": survivors,
+    }
+    sweep = load_sweep(file, given, axes, entry or [])
+    try:
+        with commandline.progress_by_stage() as follow:
+            swept = run_sweep(sweep, directory, workers, follow)
+    except KeyboardInterrupt:
+        err.print(f"Interrupted. The same command goes on with what is finished in {directory}")
+        raise
+    if as_json:
+        print_json(swept.to_dict())
+    else:
+        out.print(f"{len(swept.rows)} of {swept.points} points are in {directory / 'results.csv'}", soft_wrap=True)
+        out.print(f"The summary is in {directory / 'summary.md'}", soft_wrap=True)
+    raise_if_failed(swept)
 
 
 @bench_app.command("dp", epilog="Example: fl-sim bench dp --json")
@@ -117,6 +212,24 @@ def bench_accounting_(as_json: JsonOption = False) -> None:
     with commandline.progress_by_stage() as follow:
         measured = bench_accounting(follow)
     _print_rows(measured["cases"], as_json, "Epsilon of a device's life at delta 1e-5; wall seconds")
+
+
+@bench_app.command("engines", epilog="Example: fl-sim bench engines --json")
+def bench_engines_(
+    clients: Annotated[int, typer.Option(min=1, help="Clients of 20 sequences each.")] = 100,
+    cohort: Annotated[int, typer.Option(min=2, help="Clients a round.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what the engines cost beside a plain loop that does only their arithmetic: CPU seconds and memory."""
+    from simulations.bench.engines import Size, bench_engines
+
+    with commandline.progress_by_stage() as follow:
+        measured = bench_engines(follow, Size(clients, cohort, rounds))
+    if as_json:
+        print_json(measured)
+    else:
+        _print_engines(measured)
 
 
 @bench_app.command("aggregation", epilog="Example: fl-sim bench aggregation --json")
@@ -235,6 +348,22 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
         table.add_column(column, justify="right" if column else "left", no_wrap=not column, overflow="fold")
     for name in list(rows[0])[1:]:
         table.add_row(name, *(_cell(row[name]) for row in rows))
+    out.print(table)
+
+
+def _print_engines(measured: dict[str, float]) -> None:
+    from rich.table import Table
+
+    table = Table(title="Of all processes together, and as ratios to the plain loop", title_justify="left")
+    for column in ("", "CPU s", "ratio", "MiB", "ratio"):
+        table.add_column(column, justify="right" if column else "left")
+    for name in (name.removesuffix("_cpu_s") for name in measured if name.endswith("_cpu_s")):
+        floor = "private_floor" if name.startswith("private_") else "floor"
+        cells = (
+            (f"{measured[name + unit]:.1f}", f"{measured[name + unit] / measured[floor + unit]:.2f}")
+            for unit in ("_cpu_s", "_rss_mb")
+        )
+        table.add_row(name.replace("_", " "), *(cell for pair in cells for cell in pair))
     out.print(table)
 
 

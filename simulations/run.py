@@ -1,34 +1,42 @@
-"""`fl-sim run`: one population, the private run, and the same run without noise beside it."""
+"""`fl-sim run`: one population or its folds, the private run, and the same run without noise beside it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fl_server.server import INPUT_SHAPE
-from fl_server.settings import PolicySettings
-from shared_models.data.sources import parse_spec
+import torch
+
+from fl_server.aggregation import rule_by_settings
+from fl_server.settings import AggregationSettings, PolicySettings
+from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
+from shared_models.data.sources import DataSpec, parse_spec
+from shared_models.errors import UsageError
 from shared_models.evaluation.benchmark import Benchmark
-from shared_models.evaluation.metrics import majority_baseline
+from shared_models.evaluation.metrics import Metrics, majority_baseline
+from shared_models.networks.model import EmotionModel
 from shared_models.networks.starter import initial_model
 from shared_models.privacy.claims import claims_for
-from shared_models.privacy.gradients import engine_by_name
 from shared_models.privacy.policy import Policy
 from shared_models.resources import use_one_core
-from simulations.federation import Simulated, simulate
+from simulations.availability import availability_of
+from simulations.engines import open_engine, require_engine
+from simulations.federation import Conduct
+from simulations.folds import SUMMARY, fold_populations, over_folds
 from simulations.populations import Plan, Population, populate, scheme_of, seen_in_pretraining
 from simulations.result import Stopwatch, claim_rows, describe_model, versions, write_result
 
-SUMMARY = ("accuracy", "uar", "macro_f1")
 Progress = Callable[[str, int, int], None]
+INPUT_SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `fl-sim run` was asked for."""
+    """What `fl-sim run` was asked for. `folds`: how many parts of the people are held out in turn; 1 for the plan's."""
 
     data: str
     plan: Plan
+    folds: int
     cohort: int | None
     rounds: int
     unit: str
@@ -38,58 +46,73 @@ class Options:
     trainable: str
     initial: str
     baseline: bool
+    engine: str
+    workers: int
+    aggregation: AggregationSettings = field(default_factory=AggregationSettings)
+    availability: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """What one population came to. `reference` is the same without noise; `broken`: why nothing can be claimed."""
+
+    before: Metrics
+    after: Metrics
+    reference: Metrics | None
+    majority: dict[str, float]
+    participations: int
+    sizes: list[int]
+    cohort: int
+    subject_disjoint: bool | None
+    split: str
+    broken: str | None
 
 
 def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str, Any]:
     """Runs and writes `out/result.json`, whose form is that of every run; returns it.
 
-    Raises DataError, ModelError, PolicyError or UsageError where the options do not fit.
+    Raises DataError, ModelError, PolicyError or UsageError where the options do not fit, RoundError where a round
+    cannot be completed.
     """
     use_one_core()
     watch, spec = Stopwatch(), parse_spec(options.data)
     scheme = scheme_of(spec, "basic-7")
+    torch.manual_seed(options.plan.seed)  # of random initial weights
     model, header, seen = initial_model(options.initial, options.model, scheme.name, INPUT_SHAPE)
-    population = populate(spec, scheme, options.plan)
-    policy = _policy(options, scheme.name)
-    benchmark = Benchmark(population.held_out, options.trainable)
-
-    def follow(stage: str, chosen: Policy) -> Simulated:
-        return simulate(
-            model,
-            chosen,
-            population.clients,
-            options.rounds,
-            options.cohort or len(population.clients),
-            benchmark,
-            options.plan.seed,
-            engine_by_name(options.gradients),
-            lambda done, total: progress(stage, done, total),
-        )
-
-    private = follow("non-private" if policy.unit == "none" else "private", policy)
-    baselines: dict[str, Any] = {
-        "majority": majority_baseline(population.held_out.labels, scheme.classes),
-        "non_private": None,
-    }
-    if options.baseline and policy.unit != "none":
-        reference = follow("non-private", policy.without_noise()).after.to_dict()
-        baselines["non_private"] = {name: reference[name] for name in SUMMARY}
     trained = model.trainable(options.trainable)
+    policy = policy_of(options, scheme.name)
+    require_engine(options.engine)
+    rule_by_settings(options.aggregation, policy)
+    conduct = Conduct(options.aggregation, availability_of(options.availability, options.plan.seed))
+    if options.plan.clients.isdecimal() and int(options.plan.clients):
+        cohort_of(options, policy, int(options.plan.clients))  # before anything is rendered
+    populations: Iterable[Population] = (
+        [populate(spec, scheme, options.plan)]
+        if options.folds == 1
+        else fold_populations(spec, scheme, options.plan, options.folds)
+    )
+    folds = [
+        _run_fold(options, model, policy, conduct, population, seen, _named(progress, number, options.folds))
+        for number, population in enumerate(populations, start=1)
+    ]
     result = {
-        "data": {"spec": str(spec), "split": population.split, "subject_disjoint": population.subject_disjoint},
+        "data": _data(spec, folds),
         "model": describe_model(model, options.trainable)
         | {"initial": options.initial, "training_data": header.training_data},
-        "federation": _federation(options, population, policy),
-        "initial_metrics": private.before.to_dict(),
-        "metrics": private.after.to_dict(),
-        "baselines": baselines,
+        "federation": _federation(options, folds, policy),
+        "initial_metrics": over_folds([fold.before.to_dict() for fold in folds]),
+        "metrics": over_folds([fold.after.to_dict() for fold in folds]),
+        "baselines": {
+            "majority": over_folds([fold.majority for fold in folds]),
+            "non_private": _non_private([fold.reference for fold in folds if fold.reference]),
+        },
         "claims": claim_rows(
             claims_for(
                 policy,
-                private.participations,
+                max(fold.participations for fold in folds),
                 simulated=True,
-                broken=_broken(population, seen),
-                enrolled=len(population.clients),
+                broken=next((fold.broken for fold in folds if fold.broken), None),
+                enrolled=max(len(fold.sizes) for fold in folds),
             )
         ),
         "cost": watch.cost(4 * sum(parameter.numel() for parameter in trained.values())),
@@ -101,19 +124,90 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
     return result
 
 
-def _policy(options: Options, scheme: str) -> Policy:
+def policy_of(options: Options, scheme: str) -> Policy:
+    """The policy of the private run. Raises PolicyError where the options make none."""
     settings = options.policy.model_copy(update={"participations": options.rounds, "reply_seconds": 0.0})
     policy = settings.calibrated(options.model, scheme, options.trainable)
     return policy.without_noise() if options.unit == "none" else policy
 
 
-def _federation(options: Options, population: Population, policy: Policy) -> dict[str, Any]:
-    sizes = [len(client) for client in population.clients]
+def cohort_of(options: Options, policy: Policy, clients: int) -> int:
+    """The clients of a round, among so many. Raises UsageError where there are fewer, or no round would count."""
+    cohort = clients if options.cohort is None else options.cohort
+    if cohort > clients:
+        raise UsageError(f"A cohort of {cohort} is larger than the population", why=f"there are {clients} clients")
+    if cohort < policy.min_survivors:
+        raise UsageError(
+            f"No round with {cohort} clients would count",
+            why=f"the policy asks for min_survivors = {policy.min_survivors}",
+            fix=f"Take a larger cohort, or `--set min_survivors={cohort} --set colluders={cohort - 1}`",
+        )
+    return cohort
+
+
+def _run_fold(
+    options: Options,
+    model: EmotionModel,
+    policy: Policy,
+    conduct: Conduct,
+    population: Population,
+    seen: frozenset[str],
+    progress: Progress,
+) -> _Fold:
+    cohort, seed = cohort_of(options, policy, len(population.clients)), options.plan.seed
+    benchmark = Benchmark(population.held_out, options.trainable)
+    with open_engine(
+        options.engine, model, population.clients, seed, options.gradients, options.workers, conduct
+    ) as engine:
+
+        def train(stage: str, chosen: Policy) -> tuple[Metrics, int]:
+            done = engine.train(chosen, options.rounds, cohort, lambda done, total: progress(stage, done, total))
+            return benchmark.score(done.model), done.participations
+
+        noiseless = policy.unit == "none"
+        after, participations = train("non-private" if noiseless else "private", policy)
+        wanted = options.baseline and not noiseless
+        reference = train("non-private", policy.without_noise())[0] if wanted else None
+    return _Fold(
+        before=benchmark.score(model),
+        after=after,
+        reference=reference,
+        majority=majority_baseline(population.held_out.labels, population.held_out.scheme.classes),
+        participations=participations,
+        sizes=list(population.sizes),
+        cohort=cohort,
+        subject_disjoint=population.subject_disjoint,
+        split=population.split,
+        broken=_broken(population, seen),
+    )
+
+
+def _named(progress: Progress, number: int, folds: int) -> Progress:
+    """`progress`, with the fold's number in the names of stages where there are folds."""
+    return progress if folds == 1 else lambda stage, done, total: progress(f"{stage}, fold {number}", done, total)
+
+
+def _data(spec: DataSpec, folds: list[_Fold]) -> dict[str, Any]:
+    known = [fold.subject_disjoint for fold in folds]
+    return {"spec": str(spec), "split": folds[0].split, "subject_disjoint": None if None in known else all(known)}
+
+
+def _non_private(references: list[Metrics]) -> dict[str, Any] | None:
+    rows = [{name: metrics.to_dict()[name] for name in SUMMARY} for metrics in references]
+    return over_folds(rows) if rows else None
+
+
+def _federation(options: Options, folds: list[_Fold], policy: Policy) -> dict[str, Any]:
+    sizes = [size for fold in folds for size in fold.sizes]
     return {
-        "clients": len(sizes),
+        "clients": max(len(fold.sizes) for fold in folds),
         "sequences_per_client": [min(sizes), max(sizes)],
-        "cohort": options.cohort or len(sizes),
+        "cohort": max(fold.cohort for fold in folds),
         "rounds": options.rounds,
+        "engine": options.engine,
+        "population": list(options.plan.traits),
+        "availability": list(options.availability),
+        "aggregation": options.aggregation.model_dump(mode="json"),
         "policy": policy.model_dump(mode="json"),
     }
 

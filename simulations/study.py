@@ -10,14 +10,12 @@ import copy
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.progress import track
-from torch import Tensor
 
 from fl_server.aggregation import StreamingMean
 from fl_server.certificates import load_signing_key
@@ -44,7 +42,8 @@ from shared_models.privacy.ledger import Ledger
 from shared_models.privacy.policy import Policy
 from shared_models.resources import use_one_core
 from shared_models.wire import shapes_of
-from simulations.federation import SimulatedClient
+from simulations.engines.local import LocalDevices
+from simulations.federation import Turns
 from simulations.populations import Plan, populate
 
 _DAY_SECONDS = 24 * 3600
@@ -143,29 +142,19 @@ def run_study(folder: FederationFolder, devices: int, rounds: int, per_device: i
     benchmark, study = Benchmark(population.held_out, part), PaperStudy(folder)
     study.enrol(devices)
     study.begin(model, header, benchmark.score(model).to_dict())
-    clients = dict(zip(study.devices, map(SimulatedClient, range(devices), population.clients), strict=True))
+    simulated = LocalDevices(model, population.clients, engine_by_name(ENGINES[0]), seed)
     cohort = max(study.policy.min_survivors, devices * study.policy.lifetime_rounds // rounds)
-    rng, spent = np.random.default_rng(seed), dict.fromkeys(clients, 0)
+    turns, names = Turns(devices, cohort, study.policy, seed), list(study.devices)
     for round_ in track(range(1, rounds + 1), "Training", console=err):
-        eligible = [device for device in clients if spent[device] < study.policy.lifetime_rounds]
-        chosen = sorted(rng.permutation(eligible)[:cohort])
+        chosen, hashes = turns.take(round_), dict[str, str]()
         before = weights_hash(model.state_dict())
-        updates = _updates(model, study.policy, [(device, clients[device]) for device in chosen], seed, round_)
         mean = StreamingMean(shapes_of(model.trainable(part)))
-        for update in updates.values():
+        for number, update in zip(chosen, simulated.updates(model, study.policy, round_, chosen), strict=True):
             mean.add(update)
+            hashes[names[number]] = weights_hash(update)
         model = copy.deepcopy(model)
         model.add(mean.result())
-        spent |= {device: spent[device] + 1 for device in chosen}
-        hashes = {device: weights_hash(update) for device, update in updates.items()}
         study.close_round(round_, before, model, hashes, benchmark.score(model).to_dict())
-
-
-def _updates(
-    model: EmotionModel, policy: Policy, clients: Sequence[tuple[str, SimulatedClient]], seed: int, round_: int
-) -> dict[str, dict[str, Tensor]]:
-    engine = engine_by_name(ENGINES[0])
-    return {str(device): client.update(model, policy, engine, seed, round_) for device, client in clients}
 
 
 def main() -> None:

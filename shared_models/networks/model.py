@@ -91,8 +91,8 @@ class EmotionModel(nn.Module):
 
     def trainable(self, part: str) -> dict[str, nn.Parameter]:
         """The parameters of trainable part `part`, by name, in a fixed order."""
-        prefixes = tuple(f"{stage}." for stage in _stages_of(part))
-        chosen = {n: p for n, p in self.named_parameters() if n.startswith(prefixes)}
+        stages = [(stage, getattr(self, stage)) for stage in _stages_of(part)]
+        chosen = {name: p for stage, module in stages for name, p in module.named_parameters(stage)}
         if part == "head+affine":
             affine = {
                 f"{name}.{kind}": getattr(module, kind)
@@ -114,10 +114,9 @@ class EmotionModel(nn.Module):
 
     def add(self, delta: Mapping[str, Tensor], scale: float = 1.0) -> None:
         """Adds `scale * delta` in place to the parameters that `delta` names."""
-        parameters = dict(self.named_parameters())
         with torch.no_grad():
             for name, change in delta.items():
-                parameters[name].add_(change, alpha=scale)
+                self.get_parameter(name).add_(change, alpha=scale)
 
 
 def _stages_of(part: str) -> tuple[str, ...]:

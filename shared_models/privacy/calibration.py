@@ -54,6 +54,11 @@ def calibrate(epsilon: float, delta: float, steps: int, q: float = 1.0) -> float
             " the rate at most 1",
         )
     target = math.floor(epsilon / EPSILON_STEP + 1e-6) * EPSILON_STEP
+    if target == 0:
+        raise PolicyError(
+            "The noise cannot be calibrated",
+            why=f"no noise reaches epsilon {epsilon:g}: it is counted in steps of {EPSILON_STEP:g}",
+        )
     try:
         found = get_noise_multiplier(
             target_epsilon=target,
@@ -91,6 +96,7 @@ def calibrated(
     update_clip: float | None = None,
     update_noise: float | None = None,
     stack_units: bool = False,
+    proximal: float = 0.0,
     **rest: object,
 ) -> Policy:
     """The policy with the least noise that keeps each protected unit within (epsilon, delta) over a device's life.
@@ -118,6 +124,7 @@ def calibrated(
             "update_clip": update_clip if shared else None,
             "update_noise": update_noise if shared else None,
             "stack_units": stack_units,
+            "proximal": proximal,
             **rest,
         }
     )

@@ -68,6 +68,8 @@ class Policy(BaseModel):
     """The most sequences that one device stores and trains on."""
     learning_rate: Positive
     momentum: Annotated[float, Field(ge=0, lt=1)]
+    proximal: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """FedProx's mu: how strongly each step pulls back to the weights that the round began with; 0 for none."""
     reply_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """An update leaves this long after its task came, so that timing does not tell how much is stored."""
 
@@ -87,6 +89,8 @@ class Policy(BaseModel):
             raise ValueError("colluders must be fewer than min_survivors")
         if self.lifetime_steps < self.steps:
             raise ValueError("lifetime_steps must allow for the steps of one round")
+        if self.proximal * self.learning_rate > 1:
+            raise ValueError("proximal times learning_rate must be at most 1, or the pull overshoots")
         return self
 
     @model_validator(mode="after")
@@ -168,19 +172,32 @@ class Policy(BaseModel):
             return math.inf
         return epsilon_of(self.spends_after(participations, unit), self.delta)
 
+    def step_weights(self) -> list[float]:
+        """By how many learning rates a step's noised gradient moves the weights in the end, step by step.
+
+        Momentum goes on with it, the proximal term takes back a share of the distance in each later step. Both are
+        linear, so that every step's gradient can be followed alone.
+        """
+        weights, moved, velocity = list[float](), 0.0, 1.0
+        for _ in range(self.steps):
+            moved += velocity
+            weights.append(moved)
+            velocity = self.momentum * velocity - self.proximal * self.learning_rate * moved
+        return weights[::-1]
+
     def update_norm_bound(self, parameters: int) -> float:
         """The largest L2 norm that an honest update of `parameters` numbers can have.
 
-        Each of the policy's steps adds to the parameters at most `weight` times a clipped sum of norm at most
-        max_sequences * C plus noise whose norm concentrates around sigma * C * sqrt(parameters). A clipped update
-        has at most the norm it is clipped to, and its share of the noise.
+        What a step adds, a clipped sum of norm at most max_sequences * C plus noise whose norm concentrates around
+        sigma * C * sqrt(parameters), is in the update `weight` times. A clipped update has at most the norm it is
+        clipped to, and its share of the noise.
         """
         noise_norm = math.sqrt(parameters) + _NOISE_TAIL
         protected = self.mechanism_for("participant")
         if protected is not None:
             return protected.clip_norm + protected.share * noise_norm
         scale = self.learning_rate / self.denominator * self.clip_norm
-        weights = [(1 - self.momentum ** (self.steps - s)) / (1 - self.momentum) for s in range(self.steps)]
+        weights = [abs(weight) for weight in self.step_weights()]
         signal = math.fsum(weights) * self.max_sequences
         noise = self.noise_multiplier * math.sqrt(math.fsum(w * w for w in weights))
         return scale * (signal + noise * noise_norm)

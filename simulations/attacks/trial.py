@@ -109,5 +109,5 @@ def _sum_of_gradients(update: dict[str, Tensor], policy: Policy) -> Tensor:
 
 def _upload_deviation(policy: Policy) -> float:
     """The standard deviation of the noise in each number of `_sum_of_gradients`, as the policy claims it."""
-    weights = [sum(policy.momentum**later for later in range(policy.steps - step)) for step in range(policy.steps)]
+    weights = policy.step_weights()
     return policy.noise_multiplier * policy.clip_norm * math.sqrt(math.fsum(w * w for w in weights))

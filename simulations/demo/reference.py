@@ -23,7 +23,7 @@ from shared_models.privacy.gradients import GradientEngine
 from shared_models.privacy.policy import Policy
 from shared_models.resources import use_one_core
 from simulations.demo.cast import SCHEME, Webcam
-from simulations.federation import simulate
+from simulations.engines.local import LocalDevices, LocalEngine
 
 _FPS = 8.0
 
@@ -110,6 +110,7 @@ def compare(
     measured: Metrics | None,
 ) -> Outcome:
     """One seed's outcome; `measured` is the private run's score where real processes ran it."""
-    reference = simulate(model, policy.without_noise(), clients, rounds, len(clients), benchmark, seed, engine)
-    private = measured or simulate(model, policy, clients, rounds, len(clients), benchmark, seed, engine).after
-    return Outcome(seed, reference.before, private, reference.after, simulated=measured is None)
+    local = LocalEngine(model, LocalDevices(model, clients, engine, seed), seed)
+    reference = benchmark.score(local.train(policy.without_noise(), rounds, len(clients)).model)
+    private = measured or benchmark.score(local.train(policy, rounds, len(clients)).model)
+    return Outcome(seed, benchmark.score(model), private, reference, simulated=measured is None)

@@ -16,8 +16,8 @@ from shared_models.evaluation.table import comparison_table
 from shared_models.networks.model import EmotionModel
 from shared_models.privacy.claims import claims_for
 from simulations.demo.reference import Outcome
+from simulations.folds import SUMMARY
 from simulations.result import Stopwatch, claim_rows, describe_model, versions, write_result
-from simulations.run import SUMMARY
 
 
 def write_demo_result(

@@ -41,8 +41,10 @@ FIELDS: dict[str, Any] = {
     "max_sequences": MOST,
     "learning_rate": 0.8,
     "momentum": 0.6,
+    "proximal": 0.0,
     "reply_seconds": 0.0,
 }
+pull = pytest.mark.parametrize("pull", [{"momentum": 0.0, "proximal": 1.0}, {"momentum": 0.5, "proximal": 0.1}])
 plans = pytest.mark.parametrize(("steps", "momentum"), [(1, 0.0), (1, 0.9), (4, 0.0), (4, 0.9)])
 
 
@@ -229,6 +231,39 @@ def test_steps_with_momentum_are_those_of_the_textbook(model: EmotionModel, step
     expected = {name: value.detach() - before[name] for name, value in trained.items()}
     delta = local_update(copy.deepcopy(model), policy, inputs, targets, FrozenNoise(), FAST)
     assert difference(delta, expected) < 1e-4 * norm(expected)
+
+
+def test_the_proximal_term_is_the_gradient_of_fedprox_s_penalty(model: EmotionModel) -> None:
+    """Against torch.optim.SGD on noised gradients and, by autograd, mu / 2 |w - w_round|^2 (Li et al. 2020, (2))."""
+    policy = a_policy(steps=4, momentum=0.9, proximal=0.5)
+    inputs, targets = states(3)
+    other, noise = copy.deepcopy(model), FrozenNoise()
+    trained = other.freeze_all_but("classifier")
+    optimizer = torch.optim.SGD(trained.values(), policy.learning_rate, policy.momentum)
+    before = {name: value.detach().clone() for name, value in trained.items()}
+    for _ in range(policy.steps):
+        total = FAST.clipped_sum(other, "classifier", inputs, targets, policy.clip_norm)
+        optimizer.zero_grad()
+        distance = sum((value - before[name]).square().sum() for name, value in trained.items())
+        (policy.proximal / 2 * distance).backward()
+        for name, parameter in trained.items():
+            noised = total[name] + policy.noise_multiplier * policy.clip_norm * noise.normal(total[name].shape)
+            parameter.grad += (noised / policy.denominator).float()
+        optimizer.step()
+    expected = {name: value.detach() - before[name] for name, value in trained.items()}
+    delta = local_update(copy.deepcopy(model), policy, inputs, targets, FrozenNoise(), FAST)
+    assert difference(delta, expected) < 1e-4 * norm(expected)
+
+
+@pull
+def test_no_update_that_is_pulled_back_is_longer_than_the_bound(model: EmotionModel, pull: dict[str, float]) -> None:
+    """The bound weighs steps right: without noise the worst case meets it, and noise stays below."""
+    parameters = sum(p.numel() for p in model.trainable("classifier").values())
+    quiet, noisy = without_noise(steps=4, **pull), a_policy(steps=4, **pull)
+    signal = norm(update(model, quiet, MOST, Silence(), engine=WorstCase()))
+    assert signal == pytest.approx(quiet.update_norm_bound(parameters), rel=1e-4)
+    assert signal < norm(update(model, noisy, MOST, NoiseSource(), engine=WorstCase()))
+    assert norm(update(model, noisy, MOST, NoiseSource(), engine=WorstCase())) <= noisy.update_norm_bound(parameters)
 
 
 @plans

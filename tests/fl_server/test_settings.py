@@ -171,6 +171,7 @@ CHANGED = {
     "max_sequences": 61,
     "learning_rate": 1.5,
     "momentum": 0.5,
+    "proximal": 0.25,
     "reply_seconds": 11.0,
 }
 SHARED = {"unit": "participant", "update_clip": 0.1}

@@ -22,7 +22,12 @@ class Person:
     @property
     def subject(self) -> str:
         """The subject id, such as `synthetic-17`."""
-        return f"synthetic-{self.number}"
+        return subject_of(self.number)
+
+
+def subject_of(number: int) -> str:
+    """The subject id of member `number`, without making up what they look like."""
+    return f"synthetic-{number}"
 
 
 @lru_cache(maxsize=1024)

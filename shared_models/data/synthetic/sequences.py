@@ -1,13 +1,14 @@
 """Rendered training data: aligned crops drawn directly, framed the way the Haar finder frames these faces."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from shared_models.data.labels import scheme_by_name
+from shared_models.data.labels import LabelScheme, scheme_by_name
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES, Sequences
 from shared_models.data.synthetic.domains import STUDIO, Domain
 from shared_models.data.synthetic.expression import EXPRESSIONS, perform
@@ -40,25 +41,50 @@ def render_sequences(
     population, see `people.person`: sets with different numbers share nobody, whatever their seeds.
     Raises DataError where the renderer knows none of the scheme's classes, or there is nobody to render.
     """
-    scheme = scheme_by_name(scheme_name)
+    labels = rendered_labels(scheme_by_name(scheme_name))
+    return render_labels(labels * count_per_class, scheme_name, domain, seed=seed, people=people, frames=frames)
+
+
+def rendered_labels(scheme: LabelScheme) -> list[str]:
+    """The classes of `scheme` that the renderer has an expression for; raises DataError where there is none."""
     labels = [label for label in scheme.classes if label in EXPRESSIONS]
     if not labels:
         raise DataError(
             f"The renderer has no expression for the label scheme {scheme.name}", fix="Use the scheme basic-7"
         )
+    return labels
+
+
+def render_labels(
+    labels: Sequence[str],
+    scheme_name: str = "basic-7",
+    domain: Domain = STUDIO,
+    *,
+    seed: int,
+    people: Sequence[int],
+    frames: int = SEQUENCE_FRAMES,
+) -> Sequences:
+    """One sequence for each of `labels`, in their order; the n-th of a class is performed by the n-th of `people`.
+
+    Raises DataError where there is nobody to render.
+    """
+    scheme = scheme_by_name(scheme_name)
     if not people:
         raise DataError("There is nobody to render", fix="Name at least one person")
-    shots = [(index, label) for index in range(count_per_class) for label in labels]
-    cast = [person(people[index % len(people)]) for index, _ in shots]
-    pixels = np.empty((len(shots), frames, 1, CROP_SIZE, CROP_SIZE), np.uint8)
-    targets = np.zeros((len(shots), len(scheme.classes)), np.float32)
-    for row, ((index, label), actor) in enumerate(zip(shots, cast, strict=True)):
-        column = scheme.index(label)
+    counted = Counter[str]()
+    pixels = np.empty((len(labels), frames, 1, CROP_SIZE, CROP_SIZE), np.uint8)
+    targets = np.zeros((len(labels), len(scheme.classes)), np.float32)
+    subjects = []
+    for row, label in enumerate(labels):
+        index, column = counted[label], scheme.index(label)
+        actor = person(people[index % len(people)])
         rng = np.random.default_rng((seed, index, column, actor.number))
         pixels[row, :, 0] = _record(actor, label, domain, frames, rng)
         targets[row, column] = 1.0
+        subjects.append(actor.subject)
+        counted[label] += 1
     digests = tuple(hashlib.sha256(sequence.tobytes()).hexdigest()[:16] for sequence in pixels)
-    return Sequences(scheme, pixels, targets, tuple(actor.subject for actor in cast), digests)
+    return Sequences(scheme, pixels, targets, tuple(subjects), digests)
 
 
 def render_crop(

@@ -35,6 +35,7 @@ FIELDS: dict[str, Any] = {
     "max_sequences": 60,
     "learning_rate": 1.0,
     "momentum": 0.5,
+    "proximal": 0.0,
     "reply_seconds": 10.0,
 }
 OTHERS: dict[str, Any] = {
@@ -61,6 +62,7 @@ OTHERS: dict[str, Any] = {
     "max_sequences": 61,
     "learning_rate": 1.1,
     "momentum": 0.6,
+    "proximal": 0.1,
     "reply_seconds": 11.0,
 }
 CALIBRATED = ("unit", "noise_multiplier", "update_clip", "update_noise", "lifetime_steps", "stack_units")
@@ -156,6 +158,8 @@ def test_what_makes_the_same_noise_too_small_is_refused(more: dict[str, Any]) ->
         ("learning_rate", -1),
         ("momentum", 1),
         ("momentum", -0.1),
+        ("proximal", -0.1),
+        ("proximal", math.inf),
         ("reply_seconds", math.inf),
         ("sampling_rate", 0.1),
     ],
@@ -288,6 +292,17 @@ def test_the_norm_bound_of_one_step_in_plain_numbers() -> None:
     """Rate 1, C = .5, 60 sequences over a denominator of 40: signal .75; noise 6 * .5 / 40 * (sqrt(100) + 8)."""
     policy = a_policy(steps=1)
     assert policy.update_norm_bound(100) == pytest.approx(0.75 + 0.075 * 18)
+
+
+def test_the_norm_bound_with_a_pull_back_in_plain_numbers() -> None:
+    """Two steps at rate 1, pull .25: the first step's gradient is in the update 1 + .5 - .25 times, the last once."""
+    policy = a_policy(steps=2, proximal=0.25)
+    assert policy.update_norm_bound(100) == pytest.approx(2.25 * 0.75 + 0.075 * math.sqrt(1.25**2 + 1) * 18)
+
+
+def test_a_pull_that_overshoots_is_refused() -> None:
+    with pytest.raises(PolicyError, match="overshoots"):
+        a_policy(learning_rate=2.0, proximal=0.6)
 
 
 def test_a_bad_target_for_calibration_is_a_policy_error() -> None:
