@@ -132,7 +132,9 @@ def _settings(devices: int, aggregation: AggregationSettings) -> Settings:
     return Settings(
         study=StudySettings(id=_STUDY, title=_STUDY, controller="nobody", contact="nobody", consent_text=_STUDY),
         server=ServerSettings(fleet_port=_PORT, enrolment_port=_PORT),
-        rounds=RoundSettings(min_devices=1, cohort=devices, deadline_seconds=_DEADLINE_SECONDS, pause_seconds=0),
+        rounds=RoundSettings(
+            min_devices=1, cohort=devices, deadline_seconds=_DEADLINE_SECONDS, close_at=1.0, pause_seconds=0
+        ),
         aggregation=aggregation,
     )
 
