@@ -130,7 +130,7 @@ def figures(
         "task_p99_ms": _percentile([call for call in calls if call.kind == "task"], 99),
         "push_p99_ms": _percentile([call for call in calls if call.kind == "push"], 99),
         "late_p99_ms": round(float(np.percentile([call.began - call.due for call in calls], 99)) * _MS, 1),
-        "failed_calls": sum(call.kind == "failed" for call in calls),
+        "failed_calls": sum(call.kind == "failed" and call.began < ended for call in calls),
         "round_s": [round(until - since, 1) for since, until in busy],
         "round_cpu_s": [round(meter.cpu_seconds(*span), 1) for span in busy],
         "idle_cores": round(idle_cpu / idle_wall, 3),

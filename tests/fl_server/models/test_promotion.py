@@ -26,10 +26,10 @@ def test_the_mark_names_the_model_and_the_last_one_counts(study):
 
 def test_status_and_model_card_name_it(study):
     card = lambda: FORMATS["model-card"].write(*build_with_record(study.folder), study.folder).decode()  # noqa: E731
-    assert read_status(study.folder).promoted is None
+    assert read_status(study.folder).promoted_round is None
     assert "was not chosen by these scores" in card()
     promote(study.folder, 1)
-    assert read_status(study.folder).promoted == 1
+    assert read_status(study.folder).promoted_round == 1
     assert "hands out the model of round 1" in card()
     assert "was not chosen by these scores" not in card()
 

@@ -91,7 +91,7 @@ def test_numbers_that_do_not_fit_are_refused(options) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_meter_reads_another_process_and_outlives_it() -> None:
-    spin = "import sys; b = bytes(50 << 20); print(flush=True); [0 for _ in range(10**7)]; sys.stdin.read(1)"
+    spin = "import sys; b = b'x' * (50 << 20); print(flush=True); [0 for _ in range(10**7)]; sys.stdin.read(1)"
     with subprocess.Popen([sys.executable, "-c", spin], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         other.stdout.readline()
         with ServerMeter(other.pid) as meter:
