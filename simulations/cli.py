@@ -39,6 +39,9 @@ AvailabilityModels = Annotated[
 ]
 
 
+Axis = Annotated[str | None, typer.Option(help="Values of this axis, with commas between them.")]
+
+
 class Unit(StrEnum):
     SEQUENCE = "sequence"
     PARTICIPANT = "participant"
@@ -125,6 +128,65 @@ def run_(
         print_json(result)
     else:
         _print(result, directory)
+
+
+@app.command("sweep", epilog="Example: fl-sim sweep --epsilon 1,2,4,8 --clients 10,50 --seed 0,1,2 --workers 2")
+def sweep_(
+    file: Annotated[Path | None, typer.Argument(help="A sweep in TOML; options go before what is in it.")] = None,
+    unit: Axis = None,
+    epsilon: Axis = None,
+    clients: Axis = None,
+    cohort: Axis = None,
+    rounds: Axis = None,
+    trainable: Axis = None,
+    algorithm: Axis = None,
+    seed: Axis = None,
+    data: Annotated[str | None, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = None,
+    init: Annotated[str | None, typer.Option(help="starter, random or a weights file.")] = None,
+    per_client: Annotated[int | None, typer.Option(min=1, help="The most sequences of one client.")] = None,
+    delta: Annotated[float | None, typer.Option(help="Lifetime delta of each protected unit.")] = None,
+    population: PopulationTraits = None,
+    availability: AvailabilityModels = None,
+    survivors: Annotated[float | None, typer.Option(help="min_survivors as a share of the cohort.")] = None,
+    entry: RunEntries = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that measure points.")] = 1,
+    directory: Annotated[Path, typer.Option("--out", help="Where table, pictures and summary go.")] = Path(
+        "runs/sweep"
+    ),
+    as_json: JsonOption = False,
+) -> None:
+    """Simulate every combination of the axes; goes on where it was interrupted, and writes one table of them all."""
+    from simulations.sweep.grid import load_sweep
+    from simulations.sweep.run import raise_if_failed, run_sweep
+
+    axes = {
+        "unit": unit,
+        "epsilon": epsilon,
+        "clients": clients,
+        "cohort": cohort,
+        "rounds": rounds,
+        "trainable": trainable,
+        "algorithm": algorithm,
+        "seed": seed,
+    }
+    given = {
+        "data": data,
+        "init": init,
+        "per_client": per_client,
+        "delta": delta,
+        "population": population,
+        "availability": availability,
+        "survivors": survivors,
+    }
+    sweep = load_sweep(file, given, axes, entry or [])
+    with commandline.progress_by_stage() as follow:
+        swept = run_sweep(sweep, directory, workers, follow)
+    if as_json:
+        print_json(swept.to_dict())
+    else:
+        out.print(f"{len(swept.rows)} of {swept.points} points are in {directory / 'results.csv'}", soft_wrap=True)
+        out.print(f"The summary is in {directory / 'summary.md'}", soft_wrap=True)
+    raise_if_failed(swept)
 
 
 @bench_app.command("dp", epilog="Example: fl-sim bench dp --json")

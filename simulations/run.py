@@ -27,7 +27,7 @@ from simulations.populations import Plan, Population, populate, scheme_of, seen_
 from simulations.result import Stopwatch, claim_rows, describe_model, versions, write_result
 
 Progress = Callable[[str, int, int], None]
-_SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
+INPUT_SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,13 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
     watch, spec = Stopwatch(), parse_spec(options.data)
     scheme = scheme_of(spec, "basic-7")
     torch.manual_seed(options.plan.seed)  # of random initial weights
-    model, header, seen = initial_model(options.initial, options.model, scheme.name, _SHAPE)
+    model, header, seen = initial_model(options.initial, options.model, scheme.name, INPUT_SHAPE)
     trained = model.trainable(options.trainable)
-    policy = _policy(options, scheme.name)
+    policy = policy_of(options, scheme.name)
     require_engine(options.engine)
     rule_by_settings(options.aggregation, policy)
-    if options.plan.clients.isdecimal():
-        _cohort(options, policy, int(options.plan.clients))
+    if options.plan.clients.isdecimal() and int(options.plan.clients):
+        cohort_of(options, policy, int(options.plan.clients))  # before anything is rendered
     populations: Iterable[Population] = (
         [populate(spec, scheme, options.plan)]
         if options.folds == 1
@@ -123,13 +123,14 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
     return result
 
 
-def _policy(options: Options, scheme: str) -> Policy:
+def policy_of(options: Options, scheme: str) -> Policy:
+    """The policy of the private run. Raises PolicyError where the options make none."""
     settings = options.policy.model_copy(update={"participations": options.rounds, "reply_seconds": 0.0})
     policy = settings.calibrated(options.model, scheme, options.trainable)
     return policy.without_noise() if options.unit == "none" else policy
 
 
-def _cohort(options: Options, policy: Policy, clients: int) -> int:
+def cohort_of(options: Options, policy: Policy, clients: int) -> int:
     """The clients of a round, among so many. Raises UsageError where there are fewer, or no round would count."""
     cohort = clients if options.cohort is None else options.cohort
     if cohort > clients:
@@ -151,7 +152,7 @@ def _run_fold(
     seen: frozenset[str],
     progress: Progress,
 ) -> _Fold:
-    cohort, seed = _cohort(options, policy, len(population.clients)), options.plan.seed
+    cohort, seed = cohort_of(options, policy, len(population.clients)), options.plan.seed
     benchmark = Benchmark(population.held_out, options.trainable)
     conduct = Conduct(options.aggregation, availability_of(options.availability, seed))
     with open_engine(

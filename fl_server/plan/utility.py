@@ -11,9 +11,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared_models.errors import DataError
+from shared_models.privacy.mechanism import Unit
 
 SHIPPED = Path(__file__).parent / "utility.csv"
-"""Measured on rendered people by `python -m simulations.utility`."""
+"""Measured on rendered people; `docs/examples/sweep-plan.toml` is the sweep that makes such a table."""
 
 _RENDERED = "Real people differ more from each other than rendered ones: expect less."
 _ROUNDED = 1.001
@@ -44,6 +45,30 @@ class Measured(BaseModel):
     uar_before: Score
     uar_without_noise: Score
     uar_chance: Score
+    unit: Unit = "sequence"
+    cohort: Count | None = None
+    algorithm: str = "fedavg"
+    population: str = ""
+    availability: str = ""
+    settings: str = ""
+    macro_f1: Score | None = None
+    macro_f1_before: Score | None = None
+    macro_f1_without_noise: Score | None = None
+    participations: Annotated[int, Field(ge=0)] | None = None
+    epsilon_spent: Annotated[float, Field(ge=0)] | None = None
+    cpu_s: Annotated[float, Field(ge=0)] | None = None
+    upload_bytes: Annotated[int, Field(ge=0)] | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all devices take part in every round, by the default settings, so that a plan can use it."""
+        special = self.population or self.availability or self.settings or self.algorithm != "fedavg"
+        return self.unit == "sequence" and self.cohort in (None, self.clients) and not special
+
+    @property
+    def training(self) -> tuple[str, int, int, int, float]:
+        """What studies must share to be compared by size and epsilon."""
+        return self.data, self.sequences, self.rounds, self.steps, self.delta
 
 
 @dataclass(frozen=True)
@@ -123,29 +148,38 @@ class UtilityTable:
 
 
 def load_utility(path: Path, model: str, scheme: str, trainable: str) -> UtilityTable:
-    """The studies in `path` that are of this kind; there may be none.
+    """The studies in `path` that are of this kind and plain; there may be none.
 
-    Raises DataError, naming the row, where the file cannot be read.
+    Raises DataError, naming the row, where the file cannot be read, and where studies differ in more than size,
+    epsilon and seed.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(_rows(path, csv.DictReader(file)))
+            measured = list(_rows(path, csv.DictReader(file)))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"The table {path} cannot be read", why=str(error)) from error
-    return UtilityTable([row for row in rows if (row.model, row.scheme, row.trainable) == (model, scheme, trainable)])
+    kind = model, scheme, trainable
+    rows = [row for row in measured if (row.model, row.scheme, row.trainable) == kind and row.is_plain]
+    if len({row.training for row in rows}) > 1:
+        raise DataError(
+            f"The studies in {path} cannot be compared with each other",
+            why="they differ in data, sequences, rounds, steps or delta",
+            fix="Plan with a table in which these are the same in every line",
+        )
+    return UtilityTable(rows)
 
 
 def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[Measured]:
     for number, row in enumerate(reader, 2):
         try:
-            yield Measured.model_validate(row)
+            yield Measured.model_validate({name: cell for name, cell in row.items() if cell})
         except ValidationError as error:
             problem = error.errors()[0]
             column = ".".join(map(str, problem["loc"]))
             raise DataError(
                 f"Row {number} of {path} is wrong",
                 why=f"{column}: {problem['msg']}",
-                fix="docs/plan.md has the form; `python -m simulations.utility` writes it",
+                fix="docs/plan.md has the form; `fl-sim sweep` writes it",
             ) from error
 
 

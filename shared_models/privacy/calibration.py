@@ -54,6 +54,11 @@ def calibrate(epsilon: float, delta: float, steps: int, q: float = 1.0) -> float
             " the rate at most 1",
         )
     target = math.floor(epsilon / EPSILON_STEP + 1e-6) * EPSILON_STEP
+    if target == 0:
+        raise PolicyError(
+            "The noise cannot be calibrated",
+            why=f"no noise reaches epsilon {epsilon:g}: it is counted in steps of {EPSILON_STEP:g}",
+        )
     try:
         found = get_noise_multiplier(
             target_epsilon=target,

@@ -28,10 +28,12 @@ from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.federation import NoOpFederationManager
 from flwr.superlink.grid import InMemoryGrid
 
+from shared_models.errors import RoundError
+
 _LOOPBACK = "127.0.0.1"
 _OBJECT_STORE_BYTES = 128 << 20
 _RUN, _TASK = 1, 1
-_ENVIRONMENT = {
+_ENVIRONMENT = {  # nothing is reported to anyone, and nothing is installed
     "FLWR_TELEMETRY_ENABLED": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
@@ -43,6 +45,7 @@ class FlowerRuntime:
     """One run of Flower's simulation runtime, with a node for each device."""
 
     def __init__(self, devices: int) -> None:
+        logging.getLogger("flwr").setLevel(logging.CRITICAL)  # what matters is raised, and there is a progress bar
         self._states = LinkStateFactory(FLWR_IN_MEMORY_DB_NAME, NoOpFederationManager(), ObjectStoreFactory())
         self._run = Run.create_empty(_RUN)
         self._run.primary_task_id, self._run.federation_id = _TASK, NOOP_FEDERATION_ID
@@ -53,9 +56,11 @@ class FlowerRuntime:
         """The node id of each device."""
 
     def run(self, server_app: ServerApp, client_app: Callable[[Message, Context], Message], workers: int) -> None:
-        """Runs `server_app` to its end, with `client_app` in `workers` of Ray's processes; what it raises is raised."""
+        """Runs `server_app` to its end, with `client_app` in `workers` of Ray's processes.
+
+        Raises RoundError where Ray fails, and whatever `server_app` raises.
+        """
         os.environ.update(_ENVIRONMENT)
-        logging.getLogger("flwr").setLevel(logging.CRITICAL)  # what matters is raised, and there is a progress bar
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = _TASK, _RUN, SUPERLINK_NODE_ID
         stop, raised = threading.Event(), list[BaseException]()
         server = threading.Thread(target=self._serve, args=(server_app, stop, raised), daemon=True)
@@ -73,6 +78,10 @@ class FlowerRuntime:
                 state_factory=self._states,
                 existing_nodes_mapping={node: number for number, node in enumerate(self.nodes)},
             )
+        except RuntimeError as error:
+            raise RoundError(
+                "Ray cannot run the simulation", why=str(error.__cause__ or error), fix="Use `--engine local`"
+            ) from error
         finally:
             stop.set()
         server.join()

@@ -5,7 +5,7 @@ could have. Its key follows from its number: it protects nobody, and every proce
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +98,7 @@ class Laptops:
             enrolment,
             _NoLimits(),
             _agreed(home, enrolment),
-            _Store(self._data(number), number),
+            _Store(self._data(number)),
             Journal(self.policy, Ledger(home.ledger, key), home.outbox, home.erasures),
             engine_by_name(self.gradients),
             lambda task: self._noise(task, number),
@@ -122,7 +122,7 @@ class _NoLimits(Limits):
 class _Silence(NoiseSource):
     """Draws who takes part in a step as ever, and no noise."""
 
-    def normal(self, shape: "torch.Size | tuple[int, ...]") -> Tensor:  # type: ignore[override]
+    def normal(self, shape: Sequence[int]) -> Tensor:
         return torch.zeros(tuple(shape), dtype=torch.float64)
 
 
@@ -149,17 +149,18 @@ class _Shelf:
 _shelf = _Shelf()
 
 
+@dataclass(frozen=True)
 class _Store:
-    shelf = _shelf
+    """What `Laptops.fill` put at `path`."""
 
-    def __init__(self, path: Path, number: int) -> None:
-        self._path, self._number = path, number
+    path: Path
+    shelf: _Shelf = _shelf
 
     def load_all(self) -> Iterator[_Stored]:
-        with np.load(self._path) as data:
+        with np.load(self.path) as data:
             rows = zip(data["frames"], data["labels"], strict=True)
         for row, (frames, label) in enumerate(rows):
-            yield _Stored(f"{self._path.stem}-{row}", frames, int(label))
+            yield _Stored(f"{self.path}-{row}", frames, int(label))
 
 
 def _agreed(home: Home, enrolment: Enrolment) -> ConsentBook:

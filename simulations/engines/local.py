@@ -43,7 +43,7 @@ class LocalEngine:
 class LocalDevices:
     """See `Devices`. Memory is that of `clients`, of one model, and of KEPT_BYTES of features, for any number of them.
 
-    The model that each round brings differs from `model`, if at all, in what the policy trains.
+    The stages that a policy does not train must be those of `model`, round after round: features outlive rounds.
     """
 
     def __init__(
@@ -54,14 +54,15 @@ class LocalDevices:
         seed: int,
         kept_bytes: int = KEPT_BYTES,
     ) -> None:
-        self.clients = clients
+        self._clients = clients
         self._model, self._gradients, self._seed = copy.deepcopy(model), gradients, seed
         self._kept = Kept[tuple[object, ...], Examples](kept_bytes)
 
     def __len__(self) -> int:
-        return len(self.clients)
+        return len(self._clients)
 
     def updates(self, model: EmotionModel, policy: Policy, round_: int, numbers: Sequence[int]) -> Iterator[Update]:
+        self._model.load_state_dict(model.state_dict())
         for number in numbers:
             inputs, targets = self._examples(number, policy)
             noise = NoiseSource.from_seed(self._seed, round_, number)
@@ -83,7 +84,7 @@ class LocalDevices:
         return examples
 
     def _compute(self, number: int, policy: Policy) -> Examples:
-        data = self.clients[number]
+        data = self._clients[number]
         data = data.take(range(min(len(data), policy.max_sequences)))
         frames = ((str(row), sequence) for row, sequence in enumerate(data.frames))
         inputs = FeatureCache().inputs(self._model, policy.trainable, frames, policy.views)

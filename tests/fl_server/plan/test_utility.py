@@ -7,7 +7,7 @@ import pytest
 
 from fl_server.plan.utility import SHIPPED, Measured, UtilityTable, load_utility
 from shared_models.errors import DataError
-from simulations.utility import COLUMNS
+from simulations.sweep.table import COLUMNS
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "plan.md"
 

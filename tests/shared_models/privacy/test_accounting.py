@@ -187,9 +187,10 @@ def test_sampled_noise_is_calibrated_to_just_below_its_target() -> None:
     assert sigma == round(sigma, 4) < calibrate(2.0, DELTA, 60)
 
 
-def test_an_epsilon_that_no_noise_reaches_is_refused() -> None:
+@pytest.mark.parametrize(("epsilon", "delta", "steps"), [(1e-9, 1e-12, 1000), (1e-5, DELTA, 2)])
+def test_an_epsilon_that_no_noise_reaches_is_refused(epsilon: float, delta: float, steps: int) -> None:
     with pytest.raises(PolicyError, match="no noise reaches"):
-        calibrate(1e-9, 1e-12, 1000)
+        calibrate(epsilon, delta, steps)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""`fl-sim sweep`: many simulated studies, one table of what they scored."""
