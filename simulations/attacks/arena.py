@@ -63,8 +63,8 @@ class Scenario:
 
     def attackers(self, share: float) -> int:
         """How many devices `share` of them are. Raises UsageError where that is nobody, or leaves no honest one."""
-        count = round(share * self.clients)
-        if not (0 < share < 1 and 0 < count < self.clients):
+        count = round(share * self.clients) if 0 < share < 1 else 0
+        if not 0 < count < self.clients:
             raise UsageError(
                 f"{share:g} is no share of attackers among {self.clients} devices",
                 why="there must be at least one attacker and one honest device",

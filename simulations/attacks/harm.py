@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_server.aggregation import rule_by_settings
+from shared_models.errors import UsageError
 from shared_models.resources import use_one_core
 from simulations.attacks.arena import TARGET, Arena, Outcome, Scenario
 from simulations.attacks.defences import DEFENCES, named
@@ -98,7 +99,12 @@ def check_harm(options: HarmOptions) -> tuple[str, ...]:
     defences = named("defence", options.defences, tuple(DEFENCES))
     for share in options.shares:
         options.scenario.attackers(share)
-    policy = options.scenario.calibrated()
+    policy, clients = options.scenario.calibrated(), options.scenario.clients
+    if clients < policy.min_survivors:
+        raise UsageError(
+            f"No round with {clients} clients would count",
+            why=f"the policy asks for min_survivors = {policy.min_survivors}",
+        )
     for name in defences:
         defence = DEFENCES[name]
         rule_by_settings(defence.aggregation(options.scenario.aggregation), defence.policy(policy))

@@ -8,6 +8,8 @@ from scipy.stats import rankdata
 
 _RESAMPLES = 1000
 _ENDS = (0.025, 0.975)
+Figure = Callable[[np.ndarray, np.ndarray], float]
+"""Of scores (M,) and, (M,) bool, which are of members."""
 Scored = tuple[np.ndarray, np.ndarray]
 """Scores (N, R) of R sequences under N models, and (N, R) bool: which are of members."""
 
@@ -34,7 +36,7 @@ def detection_at(false_alarms: float, scores: np.ndarray, member: np.ndarray) ->
     return float((scores[member] > others[int(false_alarms * len(others))]).mean())
 
 
-def estimate(figure: Callable[[np.ndarray, np.ndarray], float], pools: Sequence[Scored], seed: int) -> Estimate:
+def estimate(figure: Figure, pools: Sequence[Scored], seed: int) -> Estimate:
     """`figure` of all scores together, with a bootstrap interval that draws models and sequences of each pool anew.
 
     Scores of one sequence under several models depend on each other, and so do those of one model: resampling both
@@ -47,9 +49,12 @@ def estimate(figure: Callable[[np.ndarray, np.ndarray], float], pools: Sequence[
 
 
 def _resampled(pool: Scored, rng: np.random.Generator) -> Scored:
+    """Drawn again where there is no member, or nobody else, as may happen in a small pool."""
     scores, member = pool
-    chosen = np.ix_(*(rng.integers(0, size, size) for size in scores.shape))
-    return scores[chosen], member[chosen]
+    while True:
+        chosen = np.ix_(*(rng.integers(0, size, size) for size in scores.shape))
+        if 0 < member[chosen].sum() < member.size:
+            return scores[chosen], member[chosen]
 
 
 def _flat(pools: Sequence[Scored]) -> Scored:

@@ -18,8 +18,8 @@ from simulations.attacks.free_riders import FREE_RIDERS
 from simulations.attacks.harm import Cell, HarmOptions, check_harm, described, harm_cells
 from simulations.attacks.inversion import overheard_gradient
 from simulations.attacks.layout import INVERSION, MEMBERSHIP, as_csv, as_markdown
-from simulations.attacks.membership import MEMORISING, MembershipOptions, Pool
 from simulations.attacks.poisoning import poisoning_attacks
+from simulations.attacks.pool import MEMORISING, MembershipOptions, Pool
 from simulations.attacks.reconstruction import label_of
 from simulations.attacks.roc import auc
 from simulations.populations import Plan, populate
