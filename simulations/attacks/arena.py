@@ -25,6 +25,7 @@ from simulations.federation import Conduct, train
 from simulations.populations import Plan, populate, scheme_of
 
 MODEL = "cnn-lstm"
+_BATCH = 64
 TARGET = "happiness"
 """What the trigger of a backdoor stands for."""
 NOBODY = Attack(lambda hand: hand.own, noised=True)
@@ -121,11 +122,11 @@ class Arena:
         conduct = Conduct(defence.aggregation(self._scenario.aggregation))
         policy, cohort = defence.policy(self._policy), self._scenario.clients
         model = train(self._model, policy, devices, self._scenario.rounds, cohort, self._seed, conduct=conduct).model
-        scores = self._benchmark.score(model)
+        scores = self._benchmark.score(model, _BATCH)
         return Outcome(
             accuracy=scores.accuracy,
             macro_f1=scores.macro_f1,
-            trigger=self._triggered.score(model).accuracy,
+            trigger=self._triggered.score(model, _BATCH).accuracy,
             refused=devices.refused / max(1, devices.sent),
         )
 
