@@ -25,7 +25,9 @@ Shares = Annotated[
 ]
 Defences = Annotated[
     list[str] | None,
-    typer.Option("--defence", help="none, noise, norm-bound, trimmed-mean, median or all; all six where not given."),
+    typer.Option(
+        "--defence", help="none, noise, norm-bound, default, trimmed-mean, median or all; each where not given."
+    ),
 ]
 Epsilon = Annotated[float, typer.Option(help="Lifetime epsilon where there is noise.")]
 Delta = Annotated[float, typer.Option(help="Lifetime delta where there is noise.")]

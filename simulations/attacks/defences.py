@@ -32,11 +32,13 @@ DEFENCES = {
         Defence("none"),
         Defence("noise", noise=True),
         Defence("norm-bound", norm_bound=True),
+        Defence("default", noise=True, norm_bound=True),
         Defence("trimmed-mean", rule="trimmed_mean"),
         Defence("median", rule="median"),
         Defence("all", noise=True, norm_bound=True, rule="trimmed_mean"),
     )
 }
+"""By name, in the order of columns. `default` is what a federation has whose settings nobody changed."""
 
 
 def named(kind: str, wanted: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:

@@ -19,11 +19,11 @@ def test_a_threshold_lets_at_most_the_allowed_share_of_others_through() -> None:
 
 
 def test_the_interval_covers_the_truth_of_independent_scores() -> None:
-    """Nine of ten intervals of 95 % at least: fewer with a probability below 0.01."""
+    """Eight of ten intervals of 95 % at least: fewer with a probability of about 0.01."""
     rng, covered = np.random.default_rng(0), 0
     truth = norm.cdf(1 / np.sqrt(2))
-    for trial in range(20):
+    for trial in range(10):
         member = rng.random((8, 30)) < 0.5
         found = estimate(auc, [(rng.normal(size=member.shape) + member, member)], trial)
         covered += found.low <= truth <= found.high
-    assert covered >= 18
+    assert covered >= 8

@@ -33,6 +33,9 @@ def written(tmp_path_factory, make_sequences):
     with pytest.MonkeyPatch.context() as patch:
         for module in ("arena", "pool", "table"):
             patch.setattr(f"simulations.attacks.{module}.populate", populate)
+        for size in ("_MODELS", "_SEQUENCES"):
+            patch.setattr(f"simulations.attacks.table.{size}", 4)
+        patch.setattr("simulations.attacks.table.MEMORISING", {"steps": 2})
         run_table(OPTIONS, folder, lambda *_: None)
     return folder
 
@@ -55,7 +58,7 @@ def test_json_and_csv_hold_the_same_figures(written) -> None:
     cells = {(cell["attack"], cell["share"], cell["defence"]): cell for cell in result["cells"]}
     with (written / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 6 * (3 + 7 * 2 * 4 + 2)
+    assert len(rows) == 7 * (3 + 7 * 2 * 4 + 2)
     for row in rows:
         cell = cells[row["attack"], float(row["share"]), row["defence"]]
         assert float(row["mean"]) == cell[row["measure"]]["mean"]
@@ -65,7 +68,7 @@ def test_a_curious_server_is_stopped_by_noise_alone(written) -> None:
     cells = json.loads((written / "table.json").read_text())["cells"]
     labels = {cell["defence"]: cell["labels_found"]["mean"] for cell in cells if cell["attack"] == "inversion"}
     assert labels["none"] == labels["norm-bound"] == labels["trimmed-mean"] == labels["median"] == 100
-    assert labels["noise"] == labels["all"] < 60
+    assert labels["noise"] == labels["default"] == labels["all"] < 60
 
 
 def test_the_unit_participant_is_refused(tmp_path) -> None:
