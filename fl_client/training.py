@@ -52,7 +52,7 @@ def _steps(
         drawn = _drawn(policy, len(inputs), noise)
         total = engine.clipped_sum(model, policy.trainable, inputs[drawn], targets[drawn], policy.clip_norm)
         for name, gradient in total.items():
-            noised = gradient + deviation * noise.normal(gradient.shape) if deviation else gradient
+            noised = gradient + deviation * noise.normal(gradient.shape)
             velocity[name].mul_(policy.momentum).add_(noised / policy.denominator)
             if policy.proximal:
                 velocity[name].add_(parameters[name].detach() - before[name], alpha=policy.proximal)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from shared_models import commandline
-from shared_models.commandline import out, print_json
+from shared_models.commandline import err, out, print_json
 from shared_models.errors import UsageError
 from simulations.attacks.cli import app as attack_app
 from simulations.options import Gradients, JsonOption, RunEntries
@@ -164,8 +164,12 @@ def sweep_(
         "survivors": survivors,
     }
     sweep = load_sweep(file, given, axes, entry or [])
-    with commandline.progress_by_stage() as follow:
-        swept = run_sweep(sweep, directory, workers, follow)
+    try:
+        with commandline.progress_by_stage() as follow:
+            swept = run_sweep(sweep, directory, workers, follow)
+    except KeyboardInterrupt:
+        err.print(f"Interrupted. The same command goes on with what is finished in {directory}")
+        raise
     if as_json:
         print_json(swept.to_dict())
     else:

@@ -83,6 +83,7 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
     policy = policy_of(options, scheme.name)
     require_engine(options.engine)
     rule_by_settings(options.aggregation, policy)
+    conduct = Conduct(options.aggregation, availability_of(options.availability, options.plan.seed))
     if options.plan.clients.isdecimal() and int(options.plan.clients):
         cohort_of(options, policy, int(options.plan.clients))  # before anything is rendered
     populations: Iterable[Population] = (
@@ -91,7 +92,7 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
         else fold_populations(spec, scheme, options.plan, options.folds)
     )
     folds = [
-        _run_fold(options, model, policy, population, seen, _named(progress, number, options.folds))
+        _run_fold(options, model, policy, conduct, population, seen, _named(progress, number, options.folds))
         for number, population in enumerate(populations, start=1)
     ]
     result = {
@@ -148,13 +149,13 @@ def _run_fold(
     options: Options,
     model: EmotionModel,
     policy: Policy,
+    conduct: Conduct,
     population: Population,
     seen: frozenset[str],
     progress: Progress,
 ) -> _Fold:
     cohort, seed = cohort_of(options, policy, len(population.clients)), options.plan.seed
     benchmark = Benchmark(population.held_out, options.trainable)
-    conduct = Conduct(options.aggregation, availability_of(options.availability, seed))
     with open_engine(
         options.engine, model, population.clients, seed, options.gradients, options.workers, conduct
     ) as engine:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.app import Context, Message
 from torch import Tensor
@@ -120,10 +119,10 @@ class _NoLimits(Limits):
 
 
 class _Silence(NoiseSource):
-    """Draws who takes part in a step as ever, and no noise."""
+    """Draws as ever, so that who takes part in a step stays the same, and makes zeros of the noise."""
 
     def normal(self, shape: Sequence[int]) -> Tensor:
-        return torch.zeros(tuple(shape), dtype=torch.float64)
+        return super().normal(shape).zero_()
 
 
 @dataclass(frozen=True)

@@ -55,11 +55,9 @@ class Sweep(_Table):
     grid: Grid = Grid()
 
     def shared(self) -> dict[str, object]:
-        """What all points have in common beside the axes, by name."""
-        return self.model_dump(exclude={"grid"}, exclude_defaults=True) | {
-            "data": self.data,
-            "per_client": self.per_client,
-        }
+        """What all points have in common beside the axes and beside the defaults, by name."""
+        told = self.model_dump(exclude={"grid", "settings"}, exclude_defaults=True)
+        return {"data": self.data, "per_client": self.per_client} | told | self.settings
 
     def points(self) -> list[Point]:
         """One for each combination, in order. Raises UsageError where there is none, and for values that do not fit."""

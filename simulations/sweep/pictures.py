@@ -19,6 +19,8 @@ _LOOK: Any = {"font.size": 9.5, "axes.spines.top": False, "axes.spines.right": F
 _STYLES = (("-", "o", "●"), ("--", "s", "■"), ("-.", "^", "▲"), (":", "D", "◆"), ((0, (6, 1)), "v", "▼"))
 _SHADES = ("0.0", "0.25", "0.45")
 _GREY, _NO_NOISE = "0.45", "no noise"
+Names = list[tuple[float, str]]
+"""Heights at which lines end, and their names."""
 _PANEL = ("unit", "trainable")
 """Axes whose values get a panel each."""
 
@@ -54,8 +56,9 @@ def _by_epsilon(path: Path, studies: Sequence[Study], axes: Sequence[str]) -> Pa
     ticks = [*sorted({study.at["epsilon"] for study in studies}), _NO_NOISE]
     lines = [axis for axis in axes if axis not in (*_PANEL, "epsilon")]
     figure, panels = _panels(studies, axes)
+    names = []
     for panel, shown in panels:
-        ends = []
+        ends: Names = []
         for row, (name, line) in enumerate(_grouped(shown, lines).items()):
             line = sorted(line, key=lambda study: study.at["epsilon"])
             places = [ticks.index(study.at["epsilon"]) for study in line]
@@ -64,7 +67,10 @@ def _by_epsilon(path: Path, studies: Sequence[Study], axes: Sequence[str]) -> Pa
             panel.plot([places[-1], len(ticks) - 1], [last.mean, free], ":", color=_GREY, lw=0.8)
             panel.plot(len(ticks) - 1, free, _style(row)[1], color=_style(row)[2], mfc="white")
             ends.append((free, _marked(name, row)))
-        _finish(panel, [f"{tick:g}" if tick != _NO_NOISE else tick for tick in ticks], "epsilon", shown, ends)
+        words = [f"{tick:g}" if tick != _NO_NOISE else tick for tick in ticks]
+        names.append((panel, _finish(panel, words, "epsilon", shown, ends)))
+    for panel, named in names:
+        _name_lines(panel, named)
     return _save(figure, path, studies)
 
 
@@ -72,15 +78,19 @@ def _by_size(path: Path, studies: Sequence[Study], axes: Sequence[str], size: st
     ticks = sorted({study.at[size] for study in studies})
     lines = [axis for axis in axes if axis not in (*_PANEL, "clients", "cohort")]
     figure, panels = _panels(studies, axes)
+    names = []
     for panel, shown in panels:
-        ends = []
+        ends: Names = []
         for row, (name, line) in enumerate(_grouped(shown, lines).items()):
             line = sorted(line, key=lambda study: study.at[size])
             _draw(panel, [ticks.index(study.at[size]) for study in line], line, row)
             ends.append((line[-1].mean, _marked(name, row)))
         free = [float(np.mean([s.without_noise for s in shown if s.at[size] == tick])) for tick in ticks]
         panel.plot(range(len(ticks)), free, ":", color=_GREY, lw=1.2)
-        _finish(panel, [str(tick) for tick in ticks], "devices in a round", shown, [*ends, (free[-1], _NO_NOISE)])
+        ends.append((free[-1], _NO_NOISE))
+        names.append((panel, _finish(panel, [str(tick) for tick in ticks], "devices in a round", shown, ends)))
+    for panel, named in names:
+        _name_lines(panel, named)
     return _save(figure, path, studies)
 
 
@@ -143,23 +153,37 @@ def _draw(panel: Axes, places: Sequence[int], line: Sequence[Study], row: int) -
     panel.errorbar(at, mean, bars, ls=style, marker=marker, ms=4, color=shade, elinewidth=0.8, capsize=2)
 
 
-def _finish(
-    panel: Axes, ticks: Sequence[str], label: str, shown: Sequence[Study], ends: list[tuple[float, str]]
-) -> None:
-    """Axes, the score before training, and each line's name where it ends."""
+def _finish(panel: Axes, ticks: Sequence[str], label: str, shown: Sequence[Study], ends: Names) -> Names:
+    """Axes, and the score before training; heights and names of all lines, that one with them."""
     before = float(np.mean([study.before for study in shown]))
     panel.axhline(before, color=_GREY, lw=0.8)
     panel.set_xlim(-0.4, len(ticks) - 0.6)
     panel.set_xticks(range(len(ticks)), ticks)
     panel.set_xlabel(label)
-    named = [(height, name) for height, name in ends if name] + [(before, "before training")]
+    return [(height, name) for height, name in [*ends, (before, "before training")] if name]
+
+
+def _name_lines(panel: Axes, ends: Names) -> None:
+    """Each line's name beside its end, moved as little as keeps names apart. Once all panels have their heights."""
     low, high = panel.get_ylim()
-    step, below = 0.05 * (high - low), -np.inf
-    for height, name in sorted(named):
-        below = max(height, below + step)
-        panel.annotate(
-            name, (len(ticks) - 0.6, below), (6, 0), textcoords="offset points", va="center", annotation_clip=False
-        )
+    step, groups = 0.055 * (high - low), list[Names]()
+    for end in sorted(ends):
+        groups.append([end])
+        while len(groups) > 1 and _overlap(groups[-2], groups[-1], step):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    for group in groups:
+        for place, (_, name) in enumerate(group):
+            height = _middle(group) + step * (place - (len(group) - 1) / 2)
+            at = panel.get_xlim()[1], height
+            panel.annotate(name, at, (6, 0), textcoords="offset points", va="center", annotation_clip=False)
+
+
+def _overlap(below: Names, above: Names, step: float) -> bool:
+    return _middle(above) - _middle(below) < step * (len(below) + len(above)) / 2
+
+
+def _middle(group: Names) -> float:
+    return float(np.mean([height for height, _ in group]))
 
 
 def _save(figure: Figure, path: Path, studies: Sequence[Study]) -> Path:

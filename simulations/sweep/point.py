@@ -23,6 +23,7 @@ from simulations.availability import availability_of
 from simulations.engines.local import LocalDevices, LocalEngine
 from simulations.federation import Conduct, Devices
 from simulations.populations import BY_SUBJECT, Population, populate, scheme_of
+from simulations.populations.traits import traits_of
 from simulations.result import versions
 from simulations.run import INPUT_SHAPE, Options, cohort_of, policy_of
 
@@ -58,13 +59,17 @@ class Point:
         return canonical_hash(shared | {"trainable": options.trainable, "views": options.policy.views})
 
     def policy(self) -> Policy:
-        """Raises PolicyError where its numbers make none, UsageError where no round would count."""
-        options = self.options
-        policy = policy_of(options, scheme_of(parse_spec(options.data), "basic-7").name)
+        """Raises PolicyError where its numbers make none."""
+        return policy_of(self.options, scheme_of(parse_spec(self.options.data), "basic-7").name)
+
+    def check(self) -> None:
+        """Raises PolicyError or UsageError where this cannot be simulated, as far as can be told without the data."""
+        options, policy = self.options, self.policy()
         rule_by_settings(options.aggregation, policy)
+        availability_of(options.availability, options.plan.seed)
+        traits_of(options.plan.traits)
         if options.plan.clients != BY_SUBJECT:
             cohort_of(options, policy, options.plan.count)
-        return policy
 
 
 class Ground:

@@ -92,7 +92,6 @@ class _Worker:
             self._process.join()
             code = self._process.exitcode
             self.close()
-            self.pipe, self._process = _start(self.most)
             self._lives -= 1
             if self._lives:
                 self._send(self.point)
@@ -103,10 +102,12 @@ class _Worker:
 
     def close(self) -> None:
         self.pipe.close()
-        self._process.kill()  # it has nothing to tidy up
+        self._process.kill()  # if it has not died: it has nothing to tidy up
         self._process.join()
 
     def _send(self, point: Point) -> None:
+        if not self._process.is_alive():
+            self.pipe, self._process = _start(self.most)
         with suppress(OSError):  # `finish` finds out
             self.pipe.send(point)
 
@@ -115,14 +116,17 @@ def _start(most: dict[str, int | None]) -> tuple[Connection, BaseProcess]:
     """A process that measures what comes through the pipe."""
     ours, theirs = _spawn.Pipe()
     process = _spawn.Process(target=_work, args=(theirs, most), daemon=True)
-    process.start()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which it inherits: the sweep decides when to end
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
     theirs.close()
     return ours, process
 
 
 def _work(pipe: Connection, most: dict[str, int | None]) -> None:
     """A worker's life: until the sweep's end of `pipe` is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep decides when to end
     use_one_core()
     measure = Measurer(most)
     with suppress(EOFError, OSError):
@@ -143,6 +147,8 @@ class Measurer:
             return self._ground.measure(point)
         except AttuneError as error:
             return str(error)
+        except Exception as error:  # the other points go on
+            return f"{type(error).__name__}: {error}"
 
 
 def _most(group: Sequence[Point]) -> int | None:

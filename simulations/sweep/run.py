@@ -44,7 +44,7 @@ def run_sweep(sweep: Sweep, out: Path, workers: int, progress: Progress) -> Swep
     """
     points = sweep.points()
     for point in points:
-        point.policy()
+        point.check()
     out.mkdir(parents=True, exist_ok=True)
     with only_one(out / ".lock", f"A sweep in {out}"):
         finished, failed = Finished(out / "points"), dict[str, str]()

@@ -20,7 +20,7 @@ def write_summary(out: Path, shared: Mapping[str, object], studies: Sequence[Stu
         "Macro-F1 on held-out people, mean over seeds with the 95 % interval of that mean (Student's t). The gap is to"
         " the same training without noise. Epsilon is spent by the device that took part most often; it is"
         " what the policy would promise: whoever has a simulation's seed can take its noise off.",
-        "Same in all: " + "; ".join(f"{name} {value}" for name, value in {**same, **shared}.items() if value) + ".",
+        "Same in all: " + "; ".join(f"{name} {_words(value)}" for name, value in {**same, **shared}.items()) + ".",
         _table(axes, studies),
         *(f"![{path.stem.replace('-', ' ')}]({path.name})" for path in pictures),
         "The best of many studies is better here than it will be elsewhere: choose a setting on some seeds and report"
@@ -52,3 +52,7 @@ def _table(axes: Sequence[str], studies: Sequence[Study]) -> str:
             ]
         )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _words(value: object) -> str:
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)

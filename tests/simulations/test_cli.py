@@ -38,6 +38,10 @@ def test_a_small_simulation_prints_only_json_and_writes_the_same(run, tmp_path, 
         (["--set", "clip_norm=none"], 10, "clip_norm"),
         (["--trainable", "everything", "--clients", "1", "--per-client", "1"], 12, "trainable part"),
         (["--init", "gone.safetensors"], 12, "gone.safetensors"),
+        (["--population", "height"], 2, "no population 'height'"),
+        (["--availability", "weekends"], 2, "no availability 'weekends'"),
+        (["--algorithm", "fedsgd"], 2, "no algorithm 'fedsgd'"),
+        (["--set", "aggregation.rule=mode"], 10, "aggregation setting rule"),
     ],
 )
 def test_bad_input_ends_in_one_sentence(run, tmp_path, capsys, options, code, sentence):
@@ -46,3 +50,33 @@ def test_bad_input_ends_in_one_sentence(run, tmp_path, capsys, options, code, se
     assert sentence in shown
     assert "Traceback" not in shown
     assert sys.exc_info() == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "sentence"),
+    [
+        (["--epsilon", ""], 2, "nothing to sweep"),
+        (["--epsilon", "1e-9"], 13, "no noise reaches epsilon 1e-09"),
+        (["--cohort", "11"], 2, "cohort of 11"),
+        (["--unit", "frame"], 10, "grid.unit"),
+        (["gone.toml"], 10, "gone.toml"),
+    ],
+)
+def test_a_sweep_that_cannot_be_ends_in_one_sentence_before_anything_is_measured(
+    run, tmp_path, capsys, options, code, sentence
+):
+    assert run("sweep", "--out", tmp_path / "sweep", *options) == code
+    assert sentence in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_an_interrupted_sweep_says_how_to_go_on_and_a_finished_one_prints_only_json(run, tmp_path, capsys, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("simulations.sweep.run.measure_all", interrupt)
+    assert run("sweep", "--out", tmp_path) == 130
+    assert "The same command goes on" in " ".join(capsys.readouterr().err.split())
+    monkeypatch.setattr("simulations.sweep.run.measure_all", lambda *_: None)
+    assert run("sweep", "--out", tmp_path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["points"] == 3

@@ -1,5 +1,7 @@
 """The table of simulated studies: what is read, what is expected, what is refused."""
 
+import csv
+import io
 import re
 from pathlib import Path
 
@@ -57,6 +59,37 @@ def test_the_smallest_size_is_one_from_which_on_all_improve(row) -> None:
 
 def test_studies_of_another_model_are_left_out() -> None:
     assert load_utility(SHIPPED, "cnn-gru", "basic-7", "classifier").rows == []
+
+
+def _table(path: Path, *rows: Measured) -> Path:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(row.model_dump() for row in rows)
+    path.write_text(text.getvalue())
+    return path
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"unit": "participant"},
+        {"cohort": 2, "clients": 5},
+        {"algorithm": "fedadam"},
+        {"population": "label-skew"},
+        {"availability": "diurnal"},
+        {"settings": "steps=5"},
+    ],
+)
+def test_studies_that_differ_from_a_plan_are_left_out(tmp_path, row, changed) -> None:
+    path = _table(tmp_path / "table.csv", row(), row(**changed))
+    assert len(load_utility(path, "cnn-lstm", "basic-7", "classifier").rows) == 1
+
+
+def test_studies_of_other_rounds_are_not_mixed(tmp_path, row) -> None:
+    path = _table(tmp_path / "table.csv", row(rounds=6), row(rounds=8))
+    with pytest.raises(DataError, match="cannot be compared"):
+        load_utility(path, "cnn-lstm", "basic-7", "classifier")
 
 
 @pytest.mark.parametrize(

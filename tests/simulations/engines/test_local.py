@@ -66,14 +66,3 @@ def test_no_more_sequences_are_taken_than_the_policy_allows(model, make_policy, 
     policy = make_policy(max_sequences=2, min_survivors=1, colluders=0)
     models = [LocalEngine(model, LocalDevices(model, c, FAST, 0), 0).train(policy, 1, 1).model for c in (long, short)]
     assert torch.equal(*map(weights_of, models))
-
-
-def test_without_noise_nothing_is_drawn_but_who_takes_part_in_a_step(model, policy, clients, monkeypatch) -> None:
-    """What is drawn must not depend on how zeros are made: silent laptops in Flower's runtime make them otherwise."""
-
-    def normal(self, shape):
-        raise AssertionError("noise was drawn")
-
-    monkeypatch.setattr("shared_models.privacy.noise.NoiseSource.normal", normal)
-    plain = policy.without_noise().model_copy(update={"q": 0.5})
-    assert LocalEngine(model, LocalDevices(model, clients, FAST, 0), 0).train(plain, 1, 3).participations == 1

@@ -7,12 +7,15 @@ import pytest
 import torch
 from flwr.app import Context, RecordDict
 
+from fl_server.settings import AggregationSettings
 from shared_models.errors import RoundError, UsageError
 from shared_models.privacy.gradients import engine_by_name
 from shared_models.privacy.noise import NoiseSource
+from simulations.availability import DropOut
 from simulations.engines import laptops, product
 from simulations.engines.local import LocalDevices, LocalEngine
 from simulations.engines.product import FlowerEngine
+from simulations.federation import Conduct
 
 FAST = engine_by_name("fast")
 pytestmark = pytest.mark.usefixtures("inside_a_task", "quick_disk")
@@ -71,6 +74,18 @@ def test_servers_and_laptops_give_the_weights_of_the_local_engine_with_noise_and
         assert not torch.equal(weights_of(trained.model), weights_of(model))
 
 
+def test_the_server_s_optimiser_and_those_who_answer_are_the_same_as_locally(
+    model, make_policy, make_sequences, weights_of
+) -> None:
+    clients, policy = [make_sequences(3, seed) for seed in range(6)], make_policy(participations=3)
+    conduct = Conduct(AggregationSettings(optimiser="fedadam", server_learning_rate=0.1), DropOut(7, 0.3))
+    local = LocalEngine(model, LocalDevices(model, clients, FAST, 7), 7, conduct).train(policy, 3, 6)
+    flower = FlowerEngine(model, clients, 7, "fast", 1, conduct).train(policy, 3, 6)
+    torch.testing.assert_close(weights_of(flower.model), weights_of(local.model), rtol=0, atol=1e-6)
+    everybody = LocalEngine(model, LocalDevices(model, clients, FAST, 7), 7).train(policy, 3, 6)
+    assert not torch.allclose(weights_of(local.model), weights_of(everybody.model), rtol=0, atol=1e-4)
+
+
 def test_where_too_few_devices_may_take_part_it_says_so_instead_of_waiting(model, policy, clients) -> None:
     with pytest.raises(RoundError, match="a round needs 2"):
         FlowerEngine(model, clients, 0, "fast", 1).train(policy, policy.participations + 1, 3)
@@ -91,6 +106,7 @@ def test_soft_labels_are_refused_since_a_device_stores_one_label(model, policy, 
 def test_silent_laptops_draw_who_takes_part_in_a_step_as_the_local_engine_does() -> None:
     silent, seeded = laptops._Silence.from_seed(3), NoiseSource.from_seed(3)
     assert not silent.normal((5,)).any()
+    assert seeded.normal((5,)).all()
     assert torch.equal(silent.bernoulli(50, 0.5), seeded.bernoulli(50, 0.5))
 
 

@@ -1,9 +1,13 @@
 """What can be swept, and what is refused before anything is measured."""
 
+from pathlib import Path
+
 import pytest
 
 from shared_models.errors import SettingsError, UsageError
 from simulations.sweep.grid import Grid, Sweep, load_sweep
+
+EXAMPLES = sorted((Path(__file__).parents[3] / "docs" / "examples").glob("*.toml"))
 
 
 @pytest.fixture
@@ -29,6 +33,12 @@ def test_every_combination_is_one_point_and_no_two_are_the_same(load) -> None:
 def test_the_key_changes_with_whatever_is_shared(changed) -> None:
     one, other = Sweep().points()[0], Sweep.model_validate(changed).points()[0]
     assert one.key != other.key
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_can_be_swept(path) -> None:
+    for point in load_sweep(path, {}, {}, []).points():
+        point.check()
 
 
 def test_options_go_before_the_file(load) -> None:

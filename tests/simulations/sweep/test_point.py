@@ -39,6 +39,8 @@ def test_fewer_rendered_clients_are_the_first_of_more(monkeypatch, tmp_path) -> 
     [
         (Sweep(grid=Grid(epsilon=[1e-9])), PolicyError, "epsilon"),
         (Sweep(grid=Grid(unit=["participant"])), PolicyError, "update_clip"),
+        (Sweep(population=["height"]), UsageError, "no population 'height'"),
+        (Sweep(availability=["weekends"]), UsageError, "no availability 'weekends'"),
         (Sweep(grid=Grid(cohort=[11])), UsageError, "cohort of 11 is larger than the population"),
         (Sweep(grid=Grid(clients=[1])), UsageError, "No round with 1 clients"),
         (
@@ -48,9 +50,9 @@ def test_fewer_rendered_clients_are_the_first_of_more(monkeypatch, tmp_path) -> 
         ),
     ],
 )
-def test_a_policy_that_cannot_be_is_refused_beforehand(sweep, error, said) -> None:
+def test_what_cannot_be_is_refused_beforehand(sweep, error, said) -> None:
     with pytest.raises(error, match=said):
-        sweep.points()[0].policy()
+        sweep.points()[0].check()
 
 
 def test_what_goes_wrong_is_a_sentence_for_the_summary(small) -> None:
