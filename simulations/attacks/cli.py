@@ -264,6 +264,7 @@ def _print_membership(result: dict[str, Any], directory: Path) -> None:
 
 
 def _print_harm(result: dict[str, Any], as_json: bool, path: Path) -> None:
+    from rich import box
     from rich.table import Table
 
     from simulations.attacks.layout import heading, rows_of
@@ -272,13 +273,14 @@ def _print_harm(result: dict[str, Any], as_json: bool, path: Path) -> None:
         print_json(result)
         return
     rows = rows_of(result["cells"])
-    columns = heading(rows)
-    seeds = len(result["seeds"])
-    table = Table(title=f"Mean and standard deviation of {seeds} seeds, in percent", title_justify="left")
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place > 2 else "left")
+    defences, title = heading(rows)[3:], f"Seeds: {len(result['seeds'])}. Mean and standard deviation, in percent"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("attack", no_wrap=True)
+    for defence in defences:
+        table.add_column(defence.replace("-", "-\n"), justify="right")
     for row in rows:
-        table.add_row(*row.texts(columns[3:]))
+        attack, share, measure, *figures = row.texts(defences)
+        table.add_row(f"{attack} {share}\n{measure}", *(figure.replace(" ± ", "\n± ") for figure in figures))
     out.print(table)
     out.print(f"The result is in {path}", soft_wrap=True)
 

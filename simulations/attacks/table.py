@@ -15,7 +15,7 @@ from shared_models.privacy.noise import NoiseSource
 from shared_models.resources import use_one_core
 from simulations.attacks.defences import DEFENCES
 from simulations.attacks.free_riders import FREE_RIDERS
-from simulations.attacks.harm import Cell, HarmOptions, check_harm, described, harm_cells
+from simulations.attacks.harm import Cell, HarmOptions, described, harm_cells
 from simulations.attacks.inversion import overheard_gradient
 from simulations.attacks.layout import INVERSION, MEMBERSHIP, as_csv, as_markdown
 from simulations.attacks.poisoning import poisoning_attacks
@@ -26,6 +26,8 @@ from simulations.populations import Plan, populate
 from simulations.result import Stopwatch, write_result
 
 _MEMBERS, _SEQUENCES, _MODELS, _VICTIMS = 3, 8, 8, 20
+_OWN = {"min_survivors": 2, "colluders": 1, "lifetime_steps": None, "noise_multiplier": None}
+"""Policy entries of the small federation in which membership is sought: others might not fit its people and steps."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -41,7 +43,6 @@ def run_table(options: HarmOptions, out: Path, progress: Progress) -> dict[str, 
             why="robust rules void the claim of the unit `participant`",
             fix="Use `fl-sim attack poisoning --defence ...` for other units",
         )
-    check_harm(options)
     use_one_core()
     watch = Stopwatch()
     attacks = poisoning_attacks(options.scenario.target) | FREE_RIDERS
@@ -85,7 +86,7 @@ def _membership_aucs(options: HarmOptions, seed: int) -> tuple[str, dict[str, fl
         pools=1,
         rounds=scenario.rounds,
         epsilons=(scenario.policy.epsilon,),
-        policy=scenario.policy.model_copy(update=MEMORISING),
+        policy=scenario.policy.model_copy(update=_OWN | MEMORISING),
         trainable=scenario.trainable,
         initial=scenario.initial,
         seed=seed,

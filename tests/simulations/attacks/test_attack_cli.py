@@ -33,7 +33,11 @@ def test_the_table_is_printed_as_it_is_written(monkeypatch, run, tmp_path, capsy
     assert run("table", *TINY, "--seed", "4", "--out", tmp_path, "--json") == 0
     assert json.loads(capsys.readouterr().out) == result
     assert run("table", *TINY, "--seed", "4", "--out", tmp_path) == 0
-    assert "1.2 ± 0.5" in capsys.readouterr().out
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in shown if line.strip()][-3:-1] == [
+        ["zeros", "20", "%", "1.2"],
+        ["accuracy", "lost", "±", "0.5"],
+    ]
     assert (asked[0].scenario.clients, asked[0].shares, asked[0].seeds, asked[0].seed) == (5, (0.2,), 1, 4)
 
 
