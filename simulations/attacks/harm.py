@@ -48,10 +48,10 @@ class Cell:
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean and standard deviation; the latter is 0 for one value."""
+    """Mean and standard deviation; None for the latter where there is one value."""
     return {
         "mean": round(statistics.fmean(values), 2),
-        "sd": round(statistics.stdev(values), 2) if len(values) > 1 else 0.0,
+        "sd": round(statistics.stdev(values), 2) if len(values) > 1 else None,
     }
 
 

@@ -29,7 +29,7 @@ class Row:
     cells: dict[str, dict[str, Any]]
 
     def texts(self, defences: Sequence[str]) -> list[str]:
-        figures = (f"{self.cells[name]['mean']:.1f} ± {self.cells[name]['sd']:.1f}" for name in defences)
+        figures = (_figure(**self.cells[name]) for name in defences)
         return [self.attack, f"{100 * self.share:g} %", self.measure.replace("_", " "), *figures]
 
 
@@ -66,3 +66,7 @@ def as_csv(cells: Iterable[dict[str, Any]]) -> str:
             where = cell["attack"], cell["share"], cell["defence"], measure
             writer.writerow((*where, found["mean"], found["sd"], len(found["values"])))
     return text.getvalue()
+
+
+def _figure(mean: float, sd: float | None, **_: object) -> str:
+    return f"{mean:.1f}" if sd is None else f"{mean:.1f} ± {sd:.1f}"

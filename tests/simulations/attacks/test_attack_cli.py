@@ -46,7 +46,7 @@ def test_people_read_a_table(small_population, run, tmp_path, capsys) -> None:
     assert run("poisoning", *options) == 0
     shown = capsys.readouterr().out
     assert "sign-flip" in shown
-    assert "±" in shown
+    assert "lost" in shown
     assert str(tmp_path / "poisoning.json") in shown
     assert (
         run("membership", "--models", "4", "--pools", "1", "--rounds", "1", "--set", "steps=1", "--out", tmp_path) == 0

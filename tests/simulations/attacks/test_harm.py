@@ -11,7 +11,7 @@ from shared_models.errors import PolicyError, UsageError
 from simulations.attacks.arena import Arena, Scenario
 from simulations.attacks.defences import DEFENCES
 from simulations.attacks.free_riders import FREE_RIDERS
-from simulations.attacks.harm import FREE_RIDING, POISONING, HarmOptions, run_harm
+from simulations.attacks.harm import FREE_RIDING, POISONING, HarmOptions, run_harm, spread
 from simulations.attacks.poisoning import poisoning_attacks
 from simulations.populations import Population
 
@@ -44,6 +44,11 @@ def arena() -> Arena:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("simulations.attacks.arena.populate", populate)
         return Arena(SCENARIO, 0)
+
+
+def test_a_spread_needs_two_seeds() -> None:
+    assert spread((1.0, 3.0)) == {"mean": 2.0, "sd": 1.41}
+    assert spread((1.0,)) == {"mean": 1.0, "sd": None}
 
 
 def test_scaled_lies_ruin_a_mean_and_hardly_move_a_median(arena) -> None:
