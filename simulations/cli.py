@@ -2,7 +2,6 @@
 
 import signal
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -11,25 +10,16 @@ import typer
 from shared_models import commandline
 from shared_models.commandline import err, out, print_json
 from shared_models.errors import UsageError
+from simulations.attacks.cli import app as attack_app
+from simulations.options import Gradients, JsonOption, RunEntries
 
 app = commandline.program("Attune's simulations: what a study would cost and bring, before anyone is asked.")
-
-
 bench_app = typer.Typer(help="Measurements of Attune's own code, as ratios inside one run.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
-attack_app = typer.Typer(help="Attacks on Attune's own code, against what it claims.", no_args_is_help=True)
 app.add_typer(attack_app, name="attack")
 
 
 _HOLDOUT = 0.2
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-PolicyEntries = Annotated[
-    list[str] | None, typer.Option("--set", help="A policy setting, such as clip_norm=0.3; see docs/settings.md.")
-]
-RunEntries = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="A policy setting, such as clip_norm=0.3, or aggregation.NAME=VALUE."),
-]
 PopulationTraits = Annotated[
     list[str] | None,
     typer.Option(help="label-skew, quantity-skew, feature-shift or personal-priors; with :NUMBER for how much."),
@@ -47,11 +37,6 @@ class Unit(StrEnum):
     SEQUENCE = "sequence"
     PARTICIPANT = "participant"
     NONE = "none"
-
-
-class Gradients(StrEnum):
-    FAST = "fast"
-    OPACUS = "opacus"
 
 
 class Engine(StrEnum):
@@ -275,67 +260,6 @@ def bench_transport_(
         _print_rows([{"name": f"{devices} devices", **measured}], as_json, "One server under load; times in ms")
 
 
-@attack_app.command("audit", epilog="Example: fl-sim attack audit --epsilon 1 --canaries 1000")
-def attack_audit_(
-    data: Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = "synthetic",
-    canaries: Annotated[int, typer.Option(min=1, help="Sequences planted, each put in or left out by a coin.")] = 1000,
-    rounds: Annotated[int, typer.Option(min=1, help="Participations of a device's life.")] = 6,
-    epsilon: Annotated[float, typer.Option(help="The lifetime epsilon that is claimed.")] = 8.0,
-    delta: Annotated[float, typer.Option(help="The lifetime delta that is claimed.")] = 1e-5,
-    trainable: Annotated[str, typer.Option(help="classifier, head, head+affine or all.")] = "classifier",
-    init: Annotated[str, typer.Option(help="starter, random or a weights file.")] = "starter",
-    entry: PolicyEntries = None,
-    gradients: Annotated[Gradients, typer.Option(help="Engine of per-sequence gradients.")] = Gradients.FAST,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of coins, canaries and simulated noise.")] = 0,
-    directory: Annotated[Path, typer.Option("--out", help="Where audit.json goes.")] = Path("runs/audit"),
-    as_json: JsonOption = False,
-) -> None:
-    """Plant canaries, train by the client's own code for a device's life, and hold the leakage against the claim."""
-    from fl_server.settings import policy_settings
-    from simulations.attacks.audit import AuditOptions, raise_if_violated, run_audit
-
-    policy = policy_settings(entry or [], epsilon=epsilon, delta=delta)
-    options = AuditOptions(data, canaries, rounds, policy, trainable, init, gradients.value, seed)
-    with commandline.progress_by_stage() as follow:
-        result = run_audit(options, directory, partial(follow, "uploads"))
-    if as_json:
-        print_json(result)
-    else:
-        _print_audit(result, directory)
-    raise_if_violated(result)
-
-
-@attack_app.command("inversion", epilog="Example: fl-sim attack inversion --victims 3 --out runs/inversion")
-def attack_inversion_(
-    data: Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = "synthetic",
-    victims: Annotated[int, typer.Option(min=1, help="Devices whose single upload is attacked.")] = 5,
-    crowd: Annotated[int, typer.Option(min=2, help="People among whom a victim is looked for.")] = 20,
-    iterations: Annotated[int, typer.Option(min=1, help="Steps of the attacker's search.")] = 150,
-    epsilon: Annotated[float, typer.Option(help="Lifetime epsilon of one sequence.")] = 8.0,
-    delta: Annotated[float, typer.Option(help="Lifetime delta of one sequence.")] = 1e-5,
-    trainable: Annotated[str, typer.Option(help="classifier, head, head+affine or all.")] = "all",
-    init: Annotated[str, typer.Option(help="starter, random or a weights file.")] = "random",
-    entry: PolicyEntries = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of people, weights and simulated noise.")] = 0,
-    directory: Annotated[Path, typer.Option("--out", help="Where pictures and inversion.json go.")] = Path(
-        "runs/inversion"
-    ),
-    as_json: JsonOption = False,
-) -> None:
-    """Rebuild faces from single uploads, without and with the policy's noise, and count who can be recognised."""
-    from fl_server.settings import policy_settings
-    from simulations.attacks.inversion import InversionOptions, run_inversion
-
-    policy = policy_settings(entry or [], epsilon=epsilon, delta=delta)
-    options = InversionOptions(data, victims, crowd, iterations, policy, trainable, init, seed)
-    with commandline.progress_by_stage() as follow:
-        result = run_inversion(options, directory, partial(follow, "victims"))
-    if as_json:
-        print_json(result)
-    else:
-        _print_inversion(result, directory)
-
-
 def _print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
     """The figures as JSON, `{"cases": rows}`, or as one table with a row a figure and a column a case."""
     from rich.table import Table
@@ -404,30 +328,3 @@ def _print(result: dict[str, Any], directory: Path) -> None:
             soft_wrap=True,
         )
     out.print(f"The result is in {directory / 'result.json'}", soft_wrap=True)
-
-
-def _print_audit(result: dict[str, Any], directory: Path) -> None:
-    claim, mu, one_run, noise = result["claim"], result["mu"], result["one_run"], result["noise"]
-    planted = result["canaries"]
-    out.print(f"{planted['planted']} canaries on {planted['devices']} devices, {planted['included']} of them put in")
-    claimed = "none with sampling" if claim["mu"] is None else f"{claim['mu']:.3f}"
-    implied = "beyond any figure" if mu["epsilon_of_lower_95"] is None else f"{mu['epsilon_of_lower_95']:.2f}"
-    out.print(f"mu claimed {claimed}; estimated {mu['estimate']:.3f}, at least {mu['lower_95']:.3f} (95 %)")
-    out.print(f"epsilon claimed {claim['epsilon']:.2f}, delta {claim['delta']:g}; at least {implied} by mu (95 %)")
-    out.print(f"at least {one_run['epsilon']:.2f} by {one_run['correct']} right of {one_run['guesses']} guesses (95 %)")
-    out.print(f"noise {noise['scale']:.3f} times the claimed; any two uploads correlate {noise['correlation']:.3f}")
-    out.print(f"Verdict: {result['verdict']}", *result["violations"])
-    out.print(f"The result is in {directory / 'audit.json'}", soft_wrap=True)
-
-
-def _print_inversion(result: dict[str, Any], directory: Path) -> None:
-    from rich.table import Table
-
-    table = Table(title=f"{len(result['victims'])} victims among {result['crowd']} people", title_justify="left")
-    for column in ("", "recognised", "chance", "likeness", "label found", "state found"):
-        table.add_column(column, justify="right" if column else "left")
-    for name, summary in result["summary"].items():
-        figures = ("identified", "chance", "median_correlation", "label_found", "median_pooled_state_correlation")
-        table.add_row(name.replace("_", " "), *(f"{summary[figure]:.2f}" for figure in figures))
-    out.print(table)
-    out.print(f"Pictures and inversion.json are in {directory}", soft_wrap=True)

@@ -66,7 +66,7 @@ class Attack:
         """
         scores, pictures = {}, []
         for name, policy in self._policies.items():
-            gradient = self._upload(number, victim, policy)
+            gradient = overheard_gradient(self._model, policy, victim, NoiseSource.from_seed(self._seed, number))
             frames = victim.frames.shape[1]
             picture = reconstruct(self._model, policy.trainable, gradient, self._prior, frames, self._iterations)
             scores[name] = {
@@ -79,19 +79,19 @@ class Attack:
             pictures.append(picture)
         return scores, pictures
 
-    def _upload(self, number: int, victim: Sequences, policy: Policy) -> dict[str, Tensor]:
-        """What the device sends, by the client's own code, as the gradient that the server can turn it into."""
-        model = copy.deepcopy(self._model)
-        inputs = FeatureCache().inputs(model, policy.trainable, [("", victim.frames[0])], policy.views)
-        noise, engine = NoiseSource.from_seed(self._seed, number), engine_by_name("fast")
-        update = local_update(model, policy, inputs, torch.from_numpy(victim.targets), noise, engine)
-        return {name: change * (-policy.denominator / policy.learning_rate) for name, change in update.items()}
-
     def _pooled(self, victim: Sequences) -> Tensor:
         pool = self._model.classifier.get_submodule("pool")
         with torch.no_grad():
             pooled: Tensor = pool(self._model.run_until("classifier", to_input(victim.frames)))
         return pooled[0]
+
+
+def overheard_gradient(model: EmotionModel, policy: Policy, victim: Sequences, noise: NoiseSource) -> dict[str, Tensor]:
+    """What a device with one sequence sends, by the client's own code, as the gradient that it can be turned into."""
+    model = copy.deepcopy(model)
+    inputs = FeatureCache().inputs(model, policy.trainable, [("", victim.frames[0])], policy.views)
+    update = local_update(model, policy, inputs, torch.from_numpy(victim.targets), noise, engine_by_name("fast"))
+    return {name: change * (-policy.denominator / policy.learning_rate) for name, change in update.items()}
 
 
 def run_inversion(options: InversionOptions, out: Path, progress: Progress) -> dict[str, Any]:

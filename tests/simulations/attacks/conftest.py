@@ -35,7 +35,7 @@ def small_population(monkeypatch: pytest.MonkeyPatch) -> None:
         clients = [noise_sequences(plan.per_client, seed) for seed in range(int(plan.clients))]
         return Population(clients, noise_sequences(40, 99), "noise")
 
-    for module in ("audit", "inversion"):
+    for module in ("audit", "inversion", "arena", "pool", "table"):
         monkeypatch.setattr(f"simulations.attacks.{module}.populate", populate)
 
 

@@ -1,0 +1,20 @@
+"""Options that several of the researcher's commands have."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+PolicyEntries = Annotated[
+    list[str] | None, typer.Option("--set", help="A policy setting, such as clip_norm=0.3; see docs/settings.md.")
+]
+RunEntries = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A policy setting, such as clip_norm=0.3, or aggregation.NAME=VALUE."),
+]
+
+
+class Gradients(StrEnum):
+    FAST = "fast"
+    OPACUS = "opacus"
