@@ -20,7 +20,7 @@ from shared_models.commandline import out
 class LiveTable:
     """The present state above a table that grows by a row each round.
 
-    On a terminal both are drawn in place, each second anew; elsewhere each round and each new waiting is one line.
+    On a terminal both are drawn in place, each second anew; elsewhere each round is one line.
     """
 
     def __init__(self, title: str, epsilon_cap: float) -> None:
@@ -46,11 +46,9 @@ class LiveTable:
 
     def show(self, phase: Phase) -> None:
         """What the server does from now on."""
-        said, self._phase = self._phase and self._phase.sentence(), phase
+        self._phase = phase
         if self._live:
             self._live.refresh()
-        elif phase.state in ("waiting", "paused") and phase.sentence() != said:
-            self.note(phase.sentence())
 
     def add(self, summary: RoundSummary) -> None:
         self._rounds.append(summary)

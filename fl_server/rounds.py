@@ -90,6 +90,7 @@ class RoundProtocol:
             )
             if text != said:
                 notice(text)
+                self._machine.sees(len(online))
                 said = text
             self._pause()
 

@@ -46,6 +46,10 @@ class StateMachine:
         changed = {"state": state, "since": now, "deadline": None if lasts is None else now + lasts, "why": why}
         self._show(self.phase.model_copy(update=changed | counts))
 
+    def sees(self, online: int) -> None:
+        """How many devices that may take part are online."""
+        self._show(self.phase.model_copy(update={"online": online}))
+
     def count(self, accepted: int, rejected: Mapping[str, int]) -> None:
         """What the round in progress has come to so far."""
         self._show(self.phase.model_copy(update={"accepted": accepted, "rejected": dict(rejected)}))

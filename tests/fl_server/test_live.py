@@ -112,13 +112,10 @@ def test_on_a_terminal_the_state_stands_above_the_table(summary, screen):
     assert "accuracy" in last
 
 
-def test_elsewhere_only_a_new_wait_or_pause_is_a_line(screen):
+def test_elsewhere_a_state_is_no_line_as_whatever_matters_is_said_in_words(screen):
     text = screen(False)
     with LiveTable("Study", 8.0) as table:
-        for state in ("waiting", "waiting", "sampling", "collecting"):
+        for state in ("waiting", "sampling", "collecting", "paused"):
             table.show(phase(state))
-        table.show(phase("paused", why="The disk is full"))
-    assert text.getvalue().splitlines() == [
-        "Round 4 waits for devices: 3 online",
-        "Round 4 is paused: The disk is full",
-    ]
+        table.note("Paused: the disk is full.")
+    assert text.getvalue() == "Paused: the disk is full.\n"
