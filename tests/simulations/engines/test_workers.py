@@ -63,7 +63,7 @@ def test_a_worker_that_dies_again_on_the_same_device_ends_the_run_in_a_sentence(
 
 def test_what_goes_wrong_in_a_worker_is_told_as_it_is(model, policy) -> None:
     with (
-        WorkerDevices(model, Made(1, refuse), FAST, 3, 1) as devices,
+        WorkerDevices(model, Made(2, refuse), FAST, 3, 1) as devices,
         pytest.raises(DataError, match="nothing of this client"),
     ):
-        LocalEngine(model, devices, 3).train(policy, 1, 1)
+        LocalEngine(model, devices, 3).train(policy, 1, 2)
