@@ -22,7 +22,7 @@ demo: setup
 	$(VENV)/bin/python -m simulations.demo --engine $(ENGINE)
 
 test: setup
-	$(VENV)/bin/pytest -q
+	$(VENV)/bin/pytest -q -n 2 --dist loadfile
 
 lint: setup
 	$(VENV)/bin/ruff check .
