@@ -27,15 +27,20 @@ _VALUES: tuple[Any, ...] = (
     [[[[]]]],
     {"kind": CANARY},
 )
+_MOST_MORE = 256 << 10
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 Field = tuple[int, int, bytes]
 Change = Callable[[bytes, random.Random], bytes]
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:
-    """One to four changes, each fit for what the data is at that point."""
+    """One to four changes, each fit for what the data is at that point; of at most 256 KiB more than it was.
+
+    A hundredfold of a hundredfold would only fill the memory of whoever makes it.
+    """
+    longest = len(data) + _MOST_MORE
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        data = rng.choice(_changes_for(data))(data, rng)
+        data = rng.choice(_changes_for(data))(data, rng)[:longest]
     return data
 
 
