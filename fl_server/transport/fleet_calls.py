@@ -163,6 +163,8 @@ def _own_reply(request: PushMessagesRequest, device: Device) -> None:
     _require(head.metadata.src_node_id == device.node_id)
     if not head.metadata.reply_to_message_id or tree.object_id != head.metadata.message_id or _is_too_wide(tree):
         raise Refused(400, "malformed")
+    if head.HasField("content") == head.HasField("error"):
+        raise Refused(400, "malformed")
 
 
 def _is_too_wide(tree: ObjectTree) -> bool:

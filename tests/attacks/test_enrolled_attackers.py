@@ -101,6 +101,16 @@ def test_a_reply_of_too_many_parts_is_refused(fleet, attacker, device):
         assert attacker.post("push-messages", request.SerializeToString()) == 400
 
 
+def test_a_reply_with_nothing_in_it_is_refused(fleet, attacker, device):
+    """Flower's own handler fails at it."""
+    with device() as (node, connection):
+        fleet.send(node)
+        request = announcement(answer(connection.pull(), y=1), attacker.node)
+        request.messages_list[0].metadata.src_node_id = attacker.node
+        request.messages_list[0].ClearField("content")
+        assert attacker.post("push-messages", request.SerializeToString()) == 400
+
+
 def test_the_same_signed_headers_are_good_for_one_request(attacker, signed_headers, web):
     """The signature covers neither call nor body: who repeated it could put any body behind it."""
     headers = signed_headers(attacker.identity)
