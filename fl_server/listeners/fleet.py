@@ -25,7 +25,7 @@ _VERSION = str(WIRE_VERSION).encode()
 _BUSY_SECONDS = 2.0
 _UNREAD = frozenset({401, 404, 408, 409, 411, 413, 426, 429, 503})
 """Statuses of requests whose body is still to come: it is not waited for."""
-_THREADS = 4
+_THREADS = 1  # Flower's file takes one writer at a time: several only wait for each other, a cohort's worth for minutes
 log = logging.getLogger(__name__)
 
 
