@@ -5,6 +5,7 @@ from torch import Tensor
 
 from shared_models.errors import DataError
 from shared_models.networks.model import EmotionModel
+from shared_models.networks.weights import norm_of
 from shared_models.privacy.gradients import GradientEngine
 from shared_models.privacy.mechanism import Mechanism
 from shared_models.privacy.noise import NoiseSource
@@ -71,7 +72,7 @@ def _share(delta: Update, protected: Mechanism, noise: NoiseSource) -> Update:
     Kairouz, Liu and Steinke 2021, "The Distributed Discrete Gaussian Mechanism", section 1: noise in shares whose sum
     is enough. An update that is not finite counts as zero.
     """
-    norm = float(torch.linalg.vector_norm(torch.cat([change.double().flatten() for change in delta.values()])))
+    norm = norm_of(delta)
     scale = protected.clip_norm / max(norm, protected.clip_norm) if norm < float("inf") else 0.0
     shared = {}
     for name, change in delta.items():

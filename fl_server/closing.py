@@ -6,6 +6,7 @@ round at its next start, or finds it open still. The ledger entry decides which.
 
 import logging
 from collections.abc import Mapping
+from functools import cached_property
 
 from fl_server.aggregation import Rule, ServerOptimiser
 from fl_server.checkpoint import Checkpoint, Checkpoints
@@ -13,6 +14,7 @@ from fl_server.folder import FederationFolder
 from fl_server.open_round import OpenRound
 from fl_server.rounds import Outcome
 from fl_server.state_machine import StateMachine
+from fl_server.verify.lineage import Lineage
 from fl_server.verify.lines import complete_lines, entries_of
 from shared_models.canonical import canonical
 from shared_models.evaluation.benchmark import Benchmark
@@ -76,11 +78,10 @@ class Closing:
 
     def keep(self, outcome: Outcome) -> None:
         """Keeps what devices signed, once each: an auditor finds every debit that the server has seen."""
-        path = self._folder.intents
-        kept = {entry.hash for entry in entries_of(complete_lines(path))}
         for intent in outcome.intents.values():
-            if intent.hash not in kept:
-                append_line(path, canonical(intent.model_dump(mode="json")))
+            if intent.hash not in self._kept:
+                append_line(self._folder.intents, canonical(intent.model_dump(mode="json")))
+                self._kept.add(intent.hash)
 
     def finish(self) -> None:
         """Finishes the checkpoint of a round that the ledger has and the disk has only a draft of.
@@ -96,6 +97,11 @@ class Closing:
                 log.warning("round %d is in the ledger and its weights are lost: it is void", round_)
                 self._ledger.append(RoundVoid(round=round_))
 
+    @cached_property
+    def _kept(self) -> set[str]:
+        """Hashes of what is kept already. Nobody else writes there, so it is read once and not in each round."""
+        return {entry.hash for entry in entries_of(complete_lines(self._folder.intents))}
+
     def _commit(self, round_: int, model: EmotionModel, header: WeightsHeader) -> Checkpoint:
         keep_freed_memory()
         metrics = self._benchmark.score(model).to_dict()
@@ -103,13 +109,10 @@ class Closing:
         return self._checkpoints.commit(round_, model, header, metrics, self._ledger.head)
 
     def _unfinished(self) -> Mapping[int, str]:
-        """Hashes of the models of rounds that the ledger has as closed, without a checkpoint."""
-        closed: dict[int, str] = {}
-        for entry in self._ledger.entries:
-            if isinstance(entry.body, RoundClosed):
-                closed[entry.body.round] = entry.body.model_after
-            elif isinstance(entry.body, RoundVoid):
-                closed.pop(entry.body.round, None)
-        for round_ in self._checkpoints.rounds():
-            closed.pop(round_, None)
-        return closed
+        """Hashes of the models of rounds that count by the ledger, without a checkpoint."""
+        with_checkpoint = set(self._checkpoints.rounds())
+        return {
+            round_: model_hash
+            for round_, model_hash in Lineage(self._ledger.entries).models.items()
+            if round_ not in with_checkpoint
+        }

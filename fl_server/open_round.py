@@ -74,6 +74,11 @@ class OpenRound:
         return self._record.round
 
     @property
+    def model_hash(self) -> str:
+        """Of the model that its devices train from."""
+        return self._record.model_hash
+
+    @property
     def online(self) -> int:
         """How many devices were online when the round was opened."""
         return self._record.online

@@ -14,7 +14,6 @@ from fl_server.open_round import OpenRound
 from fl_server.settings import RoundSettings
 from shared_models.errors import RoundError, WireError
 from shared_models.networks.model import EmotionModel
-from shared_models.networks.weights import weights_hash
 from shared_models.privacy.policy import Policy
 from shared_models.privacy.receipts import Receipt
 from shared_models.wire import Task, encode_task, pack_weights
@@ -58,7 +57,7 @@ class Tasks:
         self._grid, self._study, self._policy = grid, study, policy
         self._opened, self._receipt_for, self._settings = opened, receipt_for, settings
         self._weights = dict(model.state_dict())
-        self._packed, self._model_hash = pack_weights(self._weights), weights_hash(self._weights)
+        self._packed = pack_weights(self._weights)
         self._unsent = {device: "no_answer" for device in opened.nonces if device not in opened.intents}
         self._out: dict[str, Expected] = {}
         self._tries = Counter[str]()
@@ -127,7 +126,7 @@ class Tasks:
             ledger_key=Ed25519PublicKey.from_public_bytes(device.ledger_key),
             round=self._opened.round,
             nonce=self._opened.nonces[device.pseudonym],
-            model_hash=self._model_hash,
+            model_hash=self._opened.model_hash,
         )
 
     def _message(self, node: int, expected: Expected) -> Message:

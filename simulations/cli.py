@@ -11,7 +11,7 @@ from shared_models import commandline
 from shared_models.commandline import err, out, print_json
 from shared_models.errors import UsageError
 from simulations.attacks.cli import app as attack_app
-from simulations.options import Gradients, JsonOption, RunEntries
+from simulations.options import Data, Gradients, Init, JsonOption, RunEntries, Trainable
 
 app = commandline.program("Attune's simulations: what a study would cost and bring, before anyone is asked.")
 bench_app = typer.Typer(help="Measurements of Attune's own code, as ratios inside one run.", no_args_is_help=True)
@@ -50,7 +50,7 @@ def run() -> NoReturn:
 
 @app.command("run", epilog="Example: fl-sim run --data ferplus:faces --clients 20 --rounds 10 --epsilon 8")
 def run_(
-    data: Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = "synthetic",
+    data: Data = "synthetic",
     clients: Annotated[str, typer.Option(help="Number of clients, or by-subject.")] = "4",
     cohort: Annotated[int | None, typer.Option(min=1, help="Clients a round; all where not given.")] = None,
     per_client: Annotated[int, typer.Option(min=1, help="The most sequences of one client.")] = 60,
@@ -65,8 +65,8 @@ def run_(
     unit: Annotated[Unit, typer.Option(help="What the noise protects; none trains without noise.")] = Unit.SEQUENCE,
     epsilon: Annotated[float, typer.Option(help="Lifetime epsilon of each protected unit.")] = 8.0,
     delta: Annotated[float, typer.Option(help="Lifetime delta of each protected unit.")] = 1e-5,
-    trainable: Annotated[str, typer.Option(help="classifier, head, head+affine or all.")] = "classifier",
-    init: Annotated[str, typer.Option(help="starter, random or a weights file.")] = "starter",
+    trainable: Trainable = "classifier",
+    init: Init = "starter",
     population: PopulationTraits = None,
     availability: AvailabilityModels = None,
     algorithm: Annotated[str, typer.Option(help="fedavg, fedprox, fedavgm or fedadam.")] = "fedavg",

@@ -6,6 +6,9 @@ from typing import Annotated
 import typer
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Data = Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")]
+Trainable = Annotated[str, typer.Option(help="classifier, head, head+affine or all.")]
+Init = Annotated[str, typer.Option(help="starter, random or a weights file.")]
 PolicyEntries = Annotated[
     list[str] | None, typer.Option("--set", help="A policy setting, such as clip_norm=0.3; see docs/settings.md.")
 ]

@@ -1,15 +1,13 @@
 """Whether an update may be used: checked before anything is made of it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from flwr.app import RecordDict
-from torch import Tensor
 
 from shared_models.errors import LedgerError, WireError
-from shared_models.networks.weights import weights_hash
+from shared_models.networks.weights import norm_of, weights_hash
 from shared_models.privacy.events import Intent
 from shared_models.privacy.gradients import ENGINES
 from shared_models.privacy.ledger import check_signature
@@ -53,7 +51,7 @@ class Checker:
             raise WireError("signature", "The intent was not signed by this device") from error
         if not self._is_honest_intent(update, expected):
             raise WireError("intent", "The intent does not say what the policy and the task ask for")
-        if _norm(update.delta) > self._norm_bound:
+        if norm_of(update.delta) > self._norm_bound:
             raise WireError("norm", "The update is larger than an honest one can be")
         return update
 
@@ -73,8 +71,3 @@ class Checker:
             engine=body.engine,
             update_hash=weights_hash(update.delta),
         )
-
-
-def _norm(delta: Mapping[str, Tensor]) -> float:
-    flat = torch.cat([change.flatten() for change in delta.values()])
-    return float(torch.linalg.vector_norm(flat, dtype=torch.float64))  # a square may overflow float32

@@ -11,12 +11,13 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from fl_server.certificates import current_certificate
 from fl_server.enrolment.service import EnrolmentService
 from fl_server.folder import FederationFolder
 from fl_server.settings import ServerSettings
 from shared_models.enrolment import enrolment_pb2 as messages
 from shared_models.enrolment.proofs import ENROLMENT_VERSION, OTHER_VERSION
-from shared_models.errors import AddressError, StorageError
+from shared_models.errors import AddressError, CertificateError, StorageError
 
 SERVICE = messages.DESCRIPTOR.services_by_name["Enrolment"].full_name
 _ANY_VERSION = f"/{SERVICE.split('.')[0]}.{SERVICE.split('.')[1]}."
@@ -54,8 +55,7 @@ def start_enrolment(
 def renewing_credentials(folder: FederationFolder) -> grpc.ServerCredentials:
     """The certificate that lies in `folder` whenever somebody connects: a renewed one counts without a restart.
 
-    gRPC goes on with the one before where key and certificate do not belong together, as between the writing of the
-    two files.
+    The one before stays where key and certificate do not fit, as between the writing of the two files.
     """
     seen = _times(folder)
 
@@ -65,11 +65,11 @@ def renewing_credentials(folder: FederationFolder) -> grpc.ServerCredentials:
             now = _times(folder)
             if now == seen:
                 return None
+            seen = now
             found = _certificate(folder)
-        except OSError as error:
-            log.warning("the renewed certificate cannot be read: %s", error.strerror)
+        except (CertificateError, OSError) as error:
+            log.warning("the renewed certificate cannot be used: %s", error)
             return None
-        seen = now
         log.info("a renewed certificate was found")
         return found
 
@@ -140,5 +140,4 @@ def _times(folder: FederationFolder) -> tuple[int, int]:
 
 
 def _certificate(folder: FederationFolder) -> grpc.ServerCertificateConfiguration:
-    pair = folder.certificate_key.read_bytes(), folder.certificate.read_bytes()
-    return grpc.ssl_server_certificate_configuration([pair])
+    return grpc.ssl_server_certificate_configuration([current_certificate(folder)])

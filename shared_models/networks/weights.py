@@ -44,6 +44,12 @@ def weights_hash(weights: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def norm_of(weights: Mapping[str, Tensor]) -> float:
+    """The L2 norm of all of them together, summed in float64: a square may overflow float32."""
+    flat = torch.cat([value.flatten() for value in weights.values()])
+    return float(torch.linalg.vector_norm(flat, dtype=torch.float64))
+
+
 def save_model(path: Path, model: EmotionModel, header: WeightsHeader, seen: Sequence[str] = ()) -> None:
     """Writes the model, its header and the digests of the sequences it was trained on to `path`, atomically."""
     tensors = {name: value.detach().contiguous() for name, value in model.state_dict().items()}

@@ -8,15 +8,12 @@ import typer
 
 from shared_models import commandline
 from shared_models.commandline import out, print_json
-from simulations.options import Gradients, JsonOption, PolicyEntries, RunEntries
+from simulations.options import Data, Gradients, Init, JsonOption, PolicyEntries, RunEntries, Trainable
 
 if TYPE_CHECKING:
     from simulations.attacks.arena import Scenario
 
 app = typer.Typer(help="Attacks on Attune's own code, against what it claims.", no_args_is_help=True)
-Data = Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")]
-Trainable = Annotated[str, typer.Option(help="classifier, head, head+affine or all.")]
-Init = Annotated[str, typer.Option(help="starter, random or a weights file.")]
 Clients = Annotated[int, typer.Option(min=2, help="Devices, all of which take part in every round.")]
 PerClient = Annotated[int, typer.Option(min=1, help="Sequences of one device.")]
 Rounds = Annotated[int, typer.Option(min=1, help="Rounds of a federation.")]
@@ -38,13 +35,13 @@ FirstSeed = Annotated[int, typer.Option(min=0, help="The first seed.")]
 
 @app.command("audit", epilog="Example: fl-sim attack audit --epsilon 1 --canaries 1000")
 def attack_audit_(
-    data: Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = "synthetic",
+    data: Data = "synthetic",
     canaries: Annotated[int, typer.Option(min=1, help="Sequences planted, each put in or left out by a coin.")] = 1000,
     rounds: Annotated[int, typer.Option(min=1, help="Participations of a device's life.")] = 6,
     epsilon: Annotated[float, typer.Option(help="The lifetime epsilon that is claimed.")] = 8.0,
     delta: Annotated[float, typer.Option(help="The lifetime delta that is claimed.")] = 1e-5,
-    trainable: Annotated[str, typer.Option(help="classifier, head, head+affine or all.")] = "classifier",
-    init: Annotated[str, typer.Option(help="starter, random or a weights file.")] = "starter",
+    trainable: Trainable = "classifier",
+    init: Init = "starter",
     entry: PolicyEntries = None,
     gradients: Annotated[Gradients, typer.Option(help="Engine of per-sequence gradients.")] = Gradients.FAST,
     seed: Annotated[int, typer.Option(min=0, help="Seed of coins, canaries and simulated noise.")] = 0,
@@ -68,14 +65,14 @@ def attack_audit_(
 
 @app.command("inversion", epilog="Example: fl-sim attack inversion --victims 3 --out runs/inversion")
 def attack_inversion_(
-    data: Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = "synthetic",
+    data: Data = "synthetic",
     victims: Annotated[int, typer.Option(min=1, help="Devices whose single upload is attacked.")] = 5,
     crowd: Annotated[int, typer.Option(min=2, help="People among whom a victim is looked for.")] = 20,
     iterations: Annotated[int, typer.Option(min=1, help="Steps of the attacker's search.")] = 150,
     epsilon: Annotated[float, typer.Option(help="Lifetime epsilon of one sequence.")] = 8.0,
     delta: Annotated[float, typer.Option(help="Lifetime delta of one sequence.")] = 1e-5,
-    trainable: Annotated[str, typer.Option(help="classifier, head, head+affine or all.")] = "all",
-    init: Annotated[str, typer.Option(help="starter, random or a weights file.")] = "random",
+    trainable: Trainable = "all",
+    init: Init = "random",
     entry: PolicyEntries = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of people, weights and simulated noise.")] = 0,
     directory: Annotated[Path, typer.Option("--out", help="Where pictures and inversion.json go.")] = Path(

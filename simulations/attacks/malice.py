@@ -5,17 +5,18 @@ knows the policy, the model and the bound; it does not see what others send.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import torch
 
 from fl_client.training import Update
 from shared_models.data.sequences import Sequences
 from shared_models.networks.model import EmotionModel
+from shared_models.networks.weights import norm_of
 from shared_models.privacy.policy import Policy
 from simulations.engines.local import LocalDevices
+from simulations.populations.made import MadeClients
 
 _BELOW_LIMIT = 0.999
 """Just below the largest norm that is taken, so that rounding does not lift an update above it."""
@@ -108,7 +109,7 @@ class MixedDevices:
         )
 
 
-class AlteredClients(Sequence[Sequences]):
+class AlteredClients(MadeClients):
     """What malicious devices make of what they store, each when it is asked for."""
 
     def __init__(self, clients: Sequence[Sequences], alter: Callable[[Sequences], Sequences]) -> None:
@@ -117,18 +118,8 @@ class AlteredClients(Sequence[Sequences]):
     def __len__(self) -> int:
         return len(self._clients)
 
-    @overload
-    def __getitem__(self, number: int) -> Sequences: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[Sequences]: ...
-    def __getitem__(self, number: int | slice) -> Sequences | list[Sequences]:
-        if isinstance(number, slice):
-            return [self._alter(client) for client in self._clients[number]]
+    def make(self, number: int) -> Sequences:
         return self._alter(self._clients[number])
-
-
-def norm_of(update: Mapping[str, torch.Tensor]) -> float:
-    return float(torch.linalg.vector_norm(torch.cat([change.double().flatten() for change in update.values()])))
 
 
 def scaled(update: Update, factor: float, limit: float) -> Update:

@@ -1,8 +1,5 @@
 """Rendered students, each made when asked for: a population of any size costs the memory of its cohort."""
 
-from collections.abc import Sequence
-from typing import overload
-
 import numpy as np
 
 from shared_models.data.labels import LabelScheme
@@ -11,13 +8,14 @@ from shared_models.data.synthetic.domains import LAPTOP
 from shared_models.data.synthetic.people import subject_of
 from shared_models.data.synthetic.sequences import render_labels, rendered_labels
 from simulations.engines.kept import Kept
+from simulations.populations.made import MadeClients
 from simulations.populations.traits import Traits, own_domain
 
 _STUDENTS, _STUDENTS_A_SEED = 2000, 1000  # whoever is rendered for pretraining and scoring has lower numbers
 _KEPT_BYTES = 256 << 20
 
 
-class RenderedClients(Sequence[Sequences]):
+class RenderedClients(MadeClients):
     """Client n is one rendered person before a laptop, the same however many others there are.
 
     What was rendered last is kept, up to 256 MiB.
@@ -33,15 +31,7 @@ class RenderedClients(Sequence[Sequences]):
     def __len__(self) -> int:
         return len(self.sizes)
 
-    @overload
-    def __getitem__(self, number: int) -> Sequences: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[Sequences]: ...
-    def __getitem__(self, number: int | slice) -> Sequences | list[Sequences]:
-        if isinstance(number, slice):
-            return [self[n] for n in range(len(self))[number]]
-        if not 0 <= number < len(self):
-            raise IndexError(number)
+    def make(self, number: int) -> Sequences:
         client = self._kept.get(number)
         if client is None:
             client = self._render(number)

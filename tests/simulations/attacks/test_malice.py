@@ -3,9 +3,10 @@ import math
 import pytest
 import torch
 
+from shared_models.networks.weights import norm_of
 from shared_models.privacy.gradients import engine_by_name
 from simulations.attacks.free_riders import FREE_RIDERS
-from simulations.attacks.malice import AlteredClients, Attack, MixedDevices, norm_of, scaled
+from simulations.attacks.malice import AlteredClients, Attack, MixedDevices, scaled
 from simulations.attacks.poisoning import flipped, poisoning_attacks
 from simulations.engines.local import LocalDevices
 
