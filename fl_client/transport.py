@@ -84,7 +84,10 @@ class LineDownError(AddressError):
 
 
 class _OurHttpClient(FleetHttpClient):
-    """Flower's, but that it follows no redirect, names its wire format in each request, and keeps its line open."""
+    """Flower's, but that it follows no redirect, names its wire format in each request, and keeps one line open.
+
+    A device has no use for a second one, and each costs the server a handshake and its place among the connections.
+    """
 
     def __init__(self, address: str, ca_pem: bytes, interceptors: list[Any]) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -94,7 +97,7 @@ class _OurHttpClient(FleetHttpClient):
         self._client: httpx.Client = httpx.Client(
             verify=context,
             timeout=_TIMEOUT_SECONDS,
-            limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE_SECONDS),
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=_KEEP_ALIVE_SECONDS),
             headers={WIRE_HEADER: str(WIRE_VERSION)},
         )
 
@@ -136,6 +139,7 @@ class NodeConnection:
             push_object_contents_from_iterable(
                 contents,
                 make_push_object_fn_protobuf(self._client.PushObject, self._node, run_id, response.session_id),
+                max_concurrent_pushes=1,
             )
         self._pushed = time.monotonic()
 
@@ -161,7 +165,7 @@ class NodeConnection:
         if len(names) > _MAX_TASK_OBJECTS:
             raise WireError("schema", "The task has too many parts")
         pull = make_pull_object_fn_protobuf(self._client.PullObject, self._node, run_id)
-        contents = pull_objects(names, pull_object_fn=pull)
+        contents = pull_objects(names, pull_object_fn=pull, max_concurrent_pulls=1)
         try:
             message = inflate_object_from_contents(message_id, contents)
         except Exception as error:  # a server can have written anything

@@ -18,7 +18,7 @@ class FederationFolder:
         self.certificate_key = root / "keys" / "server.key"
         self.signing_key = root / "keys" / "ledger.key"
         self.enrolment = root / "enrolment.db"
-        self.transport = root / "transport.db"
+        self.transport = root / "transport"
         self.ledger = root / "ledger.jsonl"
         self.intents = root / "intents.jsonl"
         self.device_ledgers = root / "device-ledgers"

@@ -94,7 +94,7 @@ class Server:
     def run(self, last_round: int) -> None:
         """Opens the ports and runs rounds until `last_round` or `stop`.
 
-        Raises AddressError where a port is taken, StorageError where Flower's database is held by another program.
+        Raises AddressError where a port is taken, StorageError where its folder cannot be used.
         """
         token = secrets.token_urlsafe(32)
         give_freed_memory_back()

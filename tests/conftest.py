@@ -381,7 +381,8 @@ def _running_fleet(folder: FederationFolder) -> Iterator[Fleet]:
             session = stack.enter_context(transport.session())
         address = f"127.0.0.1:{transport._public.getsockname()[1]}"
         task = TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id
-        yield Fleet(folder, transport, session.grid, address, transport._loopback_address, refusals, task)
+        loopback = f"127.0.0.1:{transport.loopback_port}"
+        yield Fleet(folder, transport, session.grid, address, loopback, refusals, task)
 
 
 @pytest.fixture(scope="session")

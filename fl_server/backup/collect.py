@@ -19,8 +19,8 @@ from fl_server.folder import FederationFolder
 from shared_models.errors import BackupError
 
 _OPEN_ROUND, _CHECKPOINTS = "open-round", "checkpoints"
-_LEFT_OUT = ("*.lock", "*.lock-*", "*.log", "*.log.*", "*.part", "*.db-*", "transport.db")
-"""Logs and locks; unfinished files; what belongs to a running database; Flower's own state, which is made anew."""
+_LEFT_OUT = ("*.lock", "*.lock-*", "*.log", "*.log.*", "*.part", "*.db-*", "transport")
+"""Logs and locks; unfinished files; what belongs to a running database; messages on their way."""
 _TRIES = 20
 _SQLITE = b"SQLite format 3\0"
 

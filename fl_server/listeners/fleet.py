@@ -25,7 +25,7 @@ _VERSION = str(WIRE_VERSION).encode()
 _BUSY_SECONDS = 2.0
 _UNREAD = frozenset({401, 404, 408, 409, 411, 413, 426, 429, 503})
 """Statuses of requests whose body is still to come: it is not waited for."""
-_THREADS = 1  # Flower's file takes one writer at a time: several only wait for each other, a cohort's worth for minutes
+_THREADS = 2  # one may hash a large part, or wait for the disk, while the other answers short calls
 log = logging.getLogger(__name__)
 
 
@@ -49,7 +49,8 @@ class Call(Protocol):
 
 
 class FleetListener:
-    """ASGI application: `calls` by path, for the devices of `authentication`. `count` hears why each refusal was."""
+    """ASGI application: `calls` by path, for the devices of `authentication`. `count` hears why each refusal was,
+    `seen` of each request that a device has signed, before its body has come."""
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class FleetListener:
         limits: Limits,
         max_body: int,
         count: Callable[[str], None],
+        seen: Callable[[Device], None],
     ) -> None:
         """`max_body` in bytes"""
         self._calls, self._authentication, self._max_body = calls, authentication, max_body
@@ -65,7 +67,7 @@ class FleetListener:
         self._devices, self._strangers = TokenBuckets.for_devices(limits), TokenBuckets.for_strangers(limits)
         self._memory = BodyMemory(max_body)
         self._threads = ThreadPoolExecutor(_THREADS, "fleet")
-        self._count = count
+        self._count, self._seen = count, seen
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -114,6 +116,7 @@ class FleetListener:
             raise Refused(409, "replayed_request") from replayed
         if wait := self._devices.take(device.key):
             raise Refused(429, "too_many_requests", wait)
+        self._seen(device)
         return device
 
     def _length(self, headers: Headers) -> int:
@@ -133,7 +136,7 @@ class FleetListener:
 
 
 def _work(call: Call, body: bytes, device: Device) -> bytes:
-    """In a thread: the database may make it wait."""
+    """In a thread: the disk may make it wait."""
     try:
         request = call.parse(body)
         call.check(request, device)

@@ -113,13 +113,13 @@ class ImpatientProtocol(H11Protocol):
 class HttpServer(uvicorn.Server):
     """uvicorn on a socket that is open already; `context` is None for plain HTTP."""
 
-    def __init__(self, app: ASGIApp, context: ssl.SSLContext | None, lifespan: Any) -> None:
+    def __init__(self, app: ASGIApp, context: ssl.SSLContext | None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 http=ImpatientProtocol,
                 ws="none",
-                lifespan=lifespan,
+                lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -131,10 +131,6 @@ class HttpServer(uvicorn.Server):
 
     async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
         """As uvicorn's own, with a bound on how long a handshake and a goodbye may take."""
-        await self.lifespan.startup()
-        if self.lifespan.should_exit:
-            self.should_exit = True
-            return
         seconds: dict[str, Any] = {}
         if self._context is not None:
             asyncio.sslproto.SSLProtocol.max_size = _TLS_BUFFER_BYTES

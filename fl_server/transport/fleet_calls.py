@@ -3,12 +3,10 @@
 The handlers are called in process: of Flower's web application nothing is between the public listener and them.
 """
 
-import time
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from flwr.common.constant import HEARTBEAT_DEFAULT_INTERVAL
 from flwr.proto.fleet_pb2 import (
     ActivateNodeRequest,
     ActivateNodeResponse,
@@ -28,13 +26,12 @@ from google.protobuf.message import DecodeError, Message
 
 from fl_server.listeners.authentication import Device
 from fl_server.listeners.fleet import Call, Refused
-from fl_server.transport.database import Mailbox
 from fl_server.transport.handouts import Handouts
+from fl_server.transport.link_state import LinkState
 
 MAX_REPLY_OBJECTS = 100
 _LARGE_BYTES = 64 << 10
 _KEPT_BYTES = 64 << 20
-_BEAT_SECONDS = HEARTBEAT_DEFAULT_INTERVAL / 3
 Handler = Callable[[Any, Device], Message]
 
 
@@ -84,15 +81,12 @@ class PullObject(FleetCall):
         return answer
 
 
-def fleet_calls(
-    state: Any, mailbox: Mailbox, handouts: Handouts, late: Callable[[str, Device], None]
-) -> dict[str, Call]:
-    """The calls by path, on Flower's LinkState. Whoever asks for a task is online without another call that says so.
+def fleet_calls(state: LinkState, handouts: Handouts, late: Callable[[str, Device], None]) -> dict[str, Call]:
+    """The calls by path, on Flower's LinkState.
 
     `handouts` hears of each task that is asked for and handed out, `late` of replies that came too late or twice.
     """
     handlers = fleet_handlers
-    beats: dict[int, float] = {}
 
     def activate_node(request: ActivateNodeRequest, device: Device) -> ActivateNodeResponse:
         """A device that crashed is let back in at once, where Flower would have it wait until its last connection is
@@ -102,11 +96,7 @@ def fleet_calls(
 
     def pull_messages(request: PullMessagesRequest, device: Device) -> PullMessagesResponse:
         handouts.asks(device.node_id)
-        now = time.monotonic()
-        if now - beats.get(device.node_id, -_BEAT_SECONDS) >= _BEAT_SECONDS:
-            state.acknowledge_node_heartbeat(device.node_id, HEARTBEAT_DEFAULT_INTERVAL)
-            beats[device.node_id] = now
-        if not mailbox.has_task(device.node_id):  # nearly always; Flower would write to its file to find that out
+        if not state.has_task(device.node_id):  # nearly always; Flower would look through every task of the cohort
             return PullMessagesResponse()
         response = handlers.pull_messages(request, state, state.object_store)
         for task in response.messages_list:
@@ -116,7 +106,7 @@ def fleet_calls(
     def push_messages(request: PushMessagesRequest, device: Device) -> PushMessagesResponse:
         head = request.messages_list[0].metadata
         response = handlers.push_messages(request, state)
-        taken = mailbox.reply_to(head.reply_to_message_id)
+        taken = state.reply_to(head.reply_to_message_id)
         if taken != head.message_id:  # Flower answers as if it had been taken
             late("too_late" if taken is None else "second_reply", device)
         return response

@@ -1,64 +1,71 @@
-"""Flower's Grid on the loopback listener, as the rounds use it."""
+"""Flower's Grid as the rounds use it, on the LinkState of this process."""
 
 import itertools
 import logging
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any, cast
 
-import httpx
 from flwr.app import Error, Message, MessageType, Metadata
-from flwr.app.message import make_message
+from flwr.app.message import make_message, remove_content_from_message
 from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
-from flwr.common.serde import metadata_from_proto
+from flwr.common.serde import message_from_proto, message_to_proto, metadata_from_proto
 from flwr.proto.message_pb2 import Message as MessageProto
 from flwr.proto.message_pb2 import ObjectTree
 from flwr.proto.runtime_pb2 import PullAppMessagesRequest
-from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
-from flwr.supercore.inflatable.inflatable_protobuf_utils import (
-    make_confirm_message_received_fn_protobuf,
-    make_pull_object_fn_protobuf,
+from flwr.proto.task_pb2 import Task
+from flwr.serverapp import Grid
+from flwr.supercore.inflatable.inflatable_object import (
+    get_all_nested_objects,
+    get_object_tree,
+    iterate_object_tree,
+    no_object_id_recompute,
 )
-from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, inflate_object_from_contents, pull_objects
-from flwr.superlink.grid import HttpGrid
+from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
+from flwr.superlink.servicer.runtime import runtime_handlers
 
-from fl_server.transport.credentials import WithHeader
 from fl_server.transport.fleet_calls import MAX_REPLY_OBJECTS
 from fl_server.transport.handouts import Handouts
-from shared_models.errors import RoundError
+from fl_server.transport.link_state import LinkState
 
 _UNREADABLE = 1
 _REPLIES_AT_A_TIME = 4  # each is as large as the trained part, and a whole cohort answers within a second
 log = logging.getLogger(__name__)
 
 
-class LoopbackGrid(HttpGrid):
-    """Flower's Grid, except that one device's reply never holds up or breaks those of the others.
+class InProcessGrid(Grid):
+    """One device's reply never holds up or breaks those of the others.
 
-    Flower's own waits up to two hours for the parts of a reply, fails as a whole where one cannot be read, and believes
-    what a reply says inside about the task that it answers. Where Flower's database or listener does not do what is
-    asked, each call here raises RoundError.
+    Flower's own Grid asks over HTTP, waits up to two hours for the parts of a reply, fails as a whole where one cannot
+    be read, and believes what a reply says inside about the task that it answers.
     """
 
-    def __init__(self, address: str, token: str, pass_: WithHeader, handouts: Handouts) -> None:
-        """`pass_` opens the loopback listener; `handouts` knows the tasks that devices lost."""
-        super().__init__(address, True, token=token)
-        self._pass, self._handouts = pass_, handouts
+    def __init__(self, state: LinkState, run_id: int, handouts: Handouts) -> None:
+        """`handouts` knows the tasks that devices lost."""
+        self._state, self._run_id, self._handouts = state, run_id, handouts
         self._arriving: dict[str, tuple[MessageProto, ObjectTree]] = {}
 
-    def _connect(self) -> None:
-        super()._connect()
-        client = self._runtime_client
-        client._interceptors = (*client._interceptors, self._pass)
+    @property
+    def run(self) -> Any:
+        return self._state.get_run_info(run_ids=[self._run_id])[0]
 
-    def get_nodes(self) -> Any:
-        with _round_errors():
-            return super().get_nodes()
+    def set_run(self, run: Any) -> None:
+        raise NotImplementedError("a grid is made for its run")
+
+    def create_message(self, *given: Any, **named: Any) -> Message:
+        raise NotImplementedError("Flower has deprecated this: make a Message")
+
+    def send_and_receive(self, *given: Any, **named: Any) -> Iterable[Message]:
+        raise NotImplementedError("rounds push and pull, since they do other things meanwhile")
+
+    def get_node_ids(self) -> Iterable[int]:
+        node_ids: set[int] = self._state.get_nodes(self._run_id)
+        return node_ids
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        with _round_errors():
-            return super().push_messages(messages)
+        """The ids of the tasks, in order; an empty one is of a task that Flower did not take."""
+        with no_object_id_recompute():
+            return [self._push(message) for message in messages]
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         """Replies that are complete, a few at a time: what is left comes with the next call.
@@ -66,13 +73,10 @@ class LoopbackGrid(HttpGrid):
         One that cannot be read is an Error with the reason `unreadable`. A task that its device lost is answered as if
         the device had gone offline with it.
         """
-        with _round_errors():
-            return self._pull(set(message_ids))
-
-    def _pull(self, tasks: set[str]) -> list[Message]:
+        tasks = set(message_ids)
         ended = tasks & self._handouts.ended()  # before the replies: what was sent before that is among them
         request = PullAppMessagesRequest(message_ids=tasks - self._arriving.keys())
-        response = self._runtime_client.PullMessages(request)
+        response = runtime_handlers.pull_messages(request, self._state, Task(run_id=self._run_id))
         heads = zip(response.messages_list, response.message_object_trees, strict=True)
         self._arriving |= {head.metadata.reply_to_message_id: (head, tree) for head, tree in heads}
         lost = ended - self._arriving.keys()
@@ -89,9 +93,18 @@ class LoopbackGrid(HttpGrid):
         self._arriving = {task: parts for task, parts in self._arriving.items() if task not in done}
         return [*replies, *map(self._lost, lost)]
 
+    def _push(self, message: Message) -> str:
+        message.metadata.__dict__["_message_id"] = task_id = message.object_id
+        head = message_from_proto(message_to_proto(remove_content_from_message(message)))
+        session = self._state.start_session(self._run_id)
+        taken, missing = self._state.store_message_and_object_tree(head, get_object_tree(message), session)
+        parts = get_all_nested_objects(message) if missing else {}
+        stored = [self._state.store_object(self._run_id, session, name, parts[name].deflate()) for name in missing]
+        return task_id if taken and all(stored) else ""
+
     def _lost(self, task: str) -> Message:
         head = Metadata(
-            run_id=self.run.run_id,
+            run_id=self._run_id,
             message_id="",
             src_node_id=SUPERLINK_NODE_ID,
             dst_node_id=SUPERLINK_NODE_ID,
@@ -105,16 +118,12 @@ class LoopbackGrid(HttpGrid):
 
     def _read(self, head: MessageProto, tree: ObjectTree) -> Message | None:
         """The reply with this head, the only part that Flower has checked; None while other parts are missing."""
-        run_id, message_id = head.metadata.run_id, head.metadata.message_id
+        message_id = head.metadata.message_id
         names = [part.object_id for part in itertools.islice(iterate_object_tree(tree), MAX_REPLY_OBJECTS)]
-        pull = make_pull_object_fn_protobuf(self._runtime_client.PullObject, self.node, run_id)
-        try:
-            contents = pull_objects(names, pull, max_tries_per_object=1)
-        except ObjectPullError:
+        contents = {name: self._state.get_object(self._run_id, name) for name in names}
+        if not all(contents.values()):
             return None
-        make_confirm_message_received_fn_protobuf(self._runtime_client.ConfirmMessageReceived, self.node, run_id)(
-            message_id
-        )
+        self._state.object_store.delete(message_id)
         try:
             reply = cast(Message, inflate_object_from_contents(message_id, contents))
             if reply.metadata.reply_to_message_id == head.metadata.reply_to_message_id:
@@ -122,17 +131,3 @@ class LoopbackGrid(HttpGrid):
         except Exception as error:  # a device can have written anything
             log.warning("a reply cannot be read: %s", type(error).__name__)
         return make_message(metadata_from_proto(head.metadata), error=Error(_UNREADABLE, "unreadable"))
-
-
-@contextmanager
-def _round_errors() -> Iterator[None]:
-    """A round can be gone on with later: its nonces and what it accepted are on the disk."""
-    try:
-        yield
-    except httpx.HTTPError as error:
-        log.warning("Flower's transport: %s", type(error).__name__)
-        raise RoundError(
-            "Flower's transport did not do what a round asks of it",
-            why="its database is busy, or this machine was so slow that a task expired before it was sent",
-            fix="Nothing to do: the server tries again by itself",
-        ) from error

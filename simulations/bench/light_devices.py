@@ -153,7 +153,8 @@ class LightDevice:
         pause = self._load.poll_seconds * self._random.uniform(*_JITTER)
         if self._reply is not None:
             self._connection.push(self._reply)
-            self._journal.released(str(self._reply.content["update"]["nonce"]))
+            if self._reply.has_content():
+                self._journal.released(str(self._reply.content["update"]["nonce"]))
             self._reply = None
             return "push", pause
         task = self._connection.pull()

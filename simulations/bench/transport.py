@@ -148,13 +148,14 @@ def _settings(options: TransportOptions, model: str, part: str) -> dict[str, obj
         "model.name": model,
         "model.trainable": part,
         "model.initial": "random",
-        "policy.participations": options.rounds,
+        "policy.participations": 2 * options.rounds,  # a device may be in every round, and in one that is tried again
         "policy.reply_seconds": options.reply_seconds,
         "rounds.rounds": options.rounds,
         "rounds.min_devices": options.cohort,
         "rounds.cohort": options.cohort,
         "rounds.deadline_seconds": _DEADLINE_SECONDS,
         "rounds.pause_seconds": options.pause_seconds,
+        "server.max_connections": 4 * options.devices,  # all come from one address, which may hold half of them
     }
 
 

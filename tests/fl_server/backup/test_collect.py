@@ -63,14 +63,15 @@ def one_round(study):
 def test_nothing_that_counts_is_missing_and_nothing_else_is_there(study):
     root = study.folder.root
     promote(study.folder, 1)
-    for name in ("server.log", "server.log.1", "server.lock", "transport.db", "transport.db-wal", ".x.part"):
+    (root / "transport").mkdir()
+    for name in ("server.log", "server.log.1", "server.lock", "transport/part", "old.db-wal", ".x.part"):
         (root / name).write_bytes(b"x")
     (root / "open-round" / "updates").mkdir(parents=True)
     (root / "open-round" / "updates" / "1").write_bytes(b"update")
     (root / "own notes").mkdir()
     (root / "own notes" / "a.txt").write_bytes(b"kept")
     (root / "link").symlink_to("/etc/hostname")
-    left_out = {"server.log", "server.log.1", "server.lock", "transport.db", "transport.db-wal", ".x.part", "link"}
+    left_out = {"server.log", "server.log.1", "server.lock", "transport/part", "old.db-wal", ".x.part", "link"}
     files = dict(contents(study.folder))
     there = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
     assert files.keys() == there - left_out

@@ -49,9 +49,16 @@ def refusals():
 
 
 @pytest.fixture
-def listener(echo, authentication, refusals):
+def seen():
+    """The pseudonyms of those who showed that they are there."""
+    return []
+
+
+@pytest.fixture
+def listener(echo, authentication, refusals, seen):
     limits = Limits(body_seconds=0.05, requests_per_second=1.0, refusals_per_minute=3)
-    made = FleetListener({CALL: echo}, authentication, limits, CAP, lambda reason: refusals.update([reason]))
+    count = lambda reason: refusals.update([reason])  # noqa: E731
+    made = FleetListener({CALL: echo}, authentication, limits, CAP, count, lambda device: seen.append(device.pseudonym))
     yield made
     made.close()
 
@@ -89,6 +96,16 @@ def test_a_call_of_a_device_s_is_answered(call, echo):
     assert (status, body) == (200, b"ydob")
     assert headers == {b"content-length": b"4", b"content-type": b"application/x-protobuf"}
     assert echo.answered == [(b"body", "00000001")]
+
+
+def test_a_device_is_there_from_its_signature_on_however_long_its_body_takes(call, seen):
+    assert call(body=None)[0] == 408
+    assert seen == ["00000001"]
+
+
+def test_who_did_not_sign_is_not_there(call, seen):
+    assert call(signed={})[0] == 401
+    assert seen == []
 
 
 @pytest.mark.parametrize(
