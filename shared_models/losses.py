@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def smoothed(targets: Tensor, smoothing: float) -> Tensor:
-    """Targets (B, K) mixed with the even distribution, of which they get `smoothing` (Szegedy et al. 2016, section 7)."""
+    """Targets (B, K) with a share `smoothing` of the even distribution in them (Szegedy et al. 2016, section 7)."""
     return targets * (1 - smoothing) + smoothing / targets.shape[1]
 
 

@@ -4,7 +4,7 @@ Nothing here is private: it runs on public or rendered data, before any device t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Order:
     scheme: str
     data: str
     seed: int = 0
-    recipe: Recipe = Recipe()
+    recipe: Recipe = field(default_factory=Recipe)
     encoder: Path | None = None
 
 
@@ -73,7 +73,7 @@ def pretrain_to(
         )
         save_model(path, model, header, sorted(given | set(public.digests)))
         journal.remove()
-    return journal.spent.until_now()
+    return journal.spent()
 
 
 def pretrain(

@@ -5,12 +5,10 @@ import signal
 import threading
 from pathlib import Path
 
-import typer
-
 from fl_server.pretraining import Order, Stopped, pretrain_to
 from fl_server.pretraining.recipe import recipe_with
 from shared_models import commandline
-from shared_models.commandline import EXIT_INTERRUPTED, out
+from shared_models.commandline import out
 from shared_models.resources import use_threads
 
 
@@ -33,9 +31,9 @@ def pretrain_and_show(
     try:
         with commandline.progress_by_stage() as follow:
             wall, cpu = pretrain_to(path, order, follow, stop.is_set)
-    except Stopped as stopped:
+    except Stopped:
         out.print("Stopped. The same command goes on from here.")
-        raise typer.Exit(EXIT_INTERRUPTED) from stopped
+        raise
     out.print(f"Trained in {_spoken(wall)}, {_spoken(cpu)} of processor time")
     out.print(f"The weights are in {path}", soft_wrap=True)
 
