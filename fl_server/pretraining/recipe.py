@@ -21,7 +21,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frame_epochs: Count = 60
+    frame_epochs: Count = 90
     sequence_epochs: Count = 30
     batch: Count = 64
     frame_rate: Positive = 3e-3
@@ -29,7 +29,7 @@ class Recipe(BaseModel):
     weight_decay: Annotated[float, Field(ge=0)] = 0.02
     smoothing: Share = 0.0
     average_decay: Share = 0.998
-    small_share: Share = 0.4
+    small_share: Share = 0.5
     """Share of the encoder's steps that see frames at two thirds of their size: less than half the work a step."""
     views: Count = 2
     """Views of each sequence whose features are computed and kept."""

@@ -24,9 +24,8 @@ def temporal_stage(
     """Trains `model.temporal` and `model.classifier`; computes the features of all views first."""
     generator = torch.Generator().manual_seed(seed)
     chosen = data.take(torch.randperm(len(data), generator=generator)[: recipe.max_sequences].numpy())
-    sequences = to_sequences(chosen) if chosen.frames.shape[1] == 1 else chosen
-    features = _features(model, sequences, recipe.views, generator, progress)
-    targets = torch.from_numpy(sequences.targets)
+    features = _features(model, chosen, recipe.views, generator, progress)
+    targets = torch.from_numpy(chosen.targets)
 
     def batch(index: Tensor, share: float, draws: torch.Generator) -> tuple[Tensor, Tensor]:
         view = torch.randint(len(features), (len(index),), generator=draws)
@@ -37,12 +36,12 @@ def temporal_stage(
         name="temporal",
         number=2,
         network=nn.Sequential(model.temporal, nn.Dropout(_DROPOUT), model.classifier),
-        examples=len(sequences),
+        examples=len(chosen),
         epochs=recipe.sequence_epochs,
         batch_size=recipe.batch,
         peak_rate=recipe.sequence_rate,
         batch=batch,
-        loss=recipe.loss_for(sequences.targets),
+        loss=recipe.loss_for(chosen.targets),
     )
 
 
@@ -60,11 +59,13 @@ def _features(
 ) -> Tensor:
     """(V, N, T, D) float16 of the sequences as they are, then of random views."""
     model.eval()
+    still = data.frames.shape[1] == 1
     kept = []
     for view in range(views):
         rows = []
         for start in range(0, len(data), _CHUNK):
-            frames = to_input(data.frames[start : start + _CHUNK])
+            some = data.take(range(start, min(start + _CHUNK, len(data))))
+            frames = to_input((to_sequences(some) if still else some).frames)  # all at once would take a gigabyte
             with torch.no_grad():
                 rows.append(model.run_until("temporal", random_view(frames, generator) if view else frames).half())
             progress("features", view * len(data) + start + len(frames), views * len(data))

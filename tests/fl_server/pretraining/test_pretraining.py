@@ -5,11 +5,13 @@ import pytest
 import torch
 
 from fl_server import pretraining
-from fl_server.pretraining import Order, Recipe, pretrain_to, temporal
+from fl_server.pretraining import Order, Recipe, pretrain_to
 from fl_server.pretraining.encoder import encoder_stage
+from fl_server.pretraining.temporal import random_view, temporal_stage
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import Sequences
 from shared_models.data.sources import DataSpec
+from shared_models.data.stills import to_sequences
 from shared_models.data.transforms import to_input
 from shared_models.errors import ModelError
 from shared_models.networks.model import EmotionModel
@@ -75,31 +77,38 @@ def test_the_first_steps_see_small_frames(bars) -> None:
     assert sides == [12, 12, 18, 18]
 
 
-def test_stills_are_held_before_a_moving_camera_for_the_temporal_half(bars, monkeypatch) -> None:
-    shapes = watch_features(monkeypatch)
-    temporal.temporal_stage(build_model("cnn-lstm", 7), bars(4, 1, seed=1), TINY, 0, lambda *told: None)
-    assert shapes == [(4, 16, 1, 16, 16)]
+def test_stills_are_held_before_a_moving_camera_for_the_temporal_half(bars) -> None:
+    model, stills = build_model("cnn-lstm", 7).eval(), bars(20, 1, seed=1)
+    features = first_features(model, stills, changed(TINY, frame_drop=0.0), range(20))
+    with torch.no_grad():
+        expected = model.run_until("temporal", to_input(to_sequences(stills).frames))
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(features, expected[order], atol=2e-3, rtol=2e-3)
 
 
-def test_the_temporal_half_takes_no_more_sequences_than_its_recipe_says(bars, monkeypatch) -> None:
-    shapes = watch_features(monkeypatch)
+def test_the_temporal_half_takes_no_more_sequences_than_its_recipe_says(bars) -> None:
     recipe = changed(TINY, max_sequences=5)
-    stage = temporal.temporal_stage(build_model("cnn-lstm", 7), bars(8, 2, seed=1), recipe, 0, lambda *told: None)
-    assert shapes == [(5, 2, 1, 16, 16)]
+    stage = temporal_stage(build_model("cnn-lstm", 7), bars(8, 2, seed=1), recipe, 0, lambda *told: None)
     assert stage.examples == 5
 
 
-def watch_features(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
-    shapes, real = [], temporal._features
-    monkeypatch.setattr(
-        temporal, "_features", lambda model, data, *rest: shapes.append(data.frames.shape) or real(model, data, *rest)
-    )
-    return shapes
+def test_lost_frames_are_stood_for_by_the_one_before(bars) -> None:
+    model, data = build_model("cnn-lstm", 7), bars(8, 6, seed=1)
+    whole, lossy = (first_features(model, data, changed(TINY, frame_drop=share), range(8)) for share in (0.0, 0.5))
+    lost = (whole != lossy).any(dim=2)
+    assert bool(lost.any())
+    assert torch.equal(lossy[:, 1:][lost[:, 1:]], lossy[:, :-1][lost[:, 1:]])
+
+
+def first_features(model: EmotionModel, data: Sequences, recipe: Recipe, index: range) -> torch.Tensor:
+    """(B, T, D): what the temporal half sees of these sequences as they are."""
+    stage = temporal_stage(model, data, recipe, 0, lambda *told: None)
+    return stage.batch(torch.tensor(index), 0.0, torch.Generator().manual_seed(1))[0]
 
 
 def test_every_frame_of_a_sequence_is_transformed_alike() -> None:
     frame = torch.rand(6, 1, 1, 24, 24, generator=torch.Generator().manual_seed(1))
-    views = temporal.random_view(frame.expand(-1, 5, -1, -1, -1), torch.Generator().manual_seed(2))
+    views = random_view(frame.expand(-1, 5, -1, -1, -1), torch.Generator().manual_seed(2))
     assert views.shape == (6, 5, 1, 24, 24)
     torch.testing.assert_close(views, views[:, :1].expand_as(views))
     assert not torch.allclose(views[:, 0], frame[:, 0])
