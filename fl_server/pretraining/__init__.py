@@ -87,34 +87,36 @@ def pretrain(
     with_encoder: bool = True,
 ) -> None:
     """Trains `model` in place on `data` with soft targets; `progress(stage, done, total)` follows each step."""
-    kept = journal.read() or {"stage": "encoder", "fit": None}
 
-    def fit(stage: Stage) -> None:
+    def fit(stage: Stage, from_state: dict[str, Any] | None) -> None:
         fitting = Fit(stage, recipe.weight_decay, recipe.average_decay, seed)
-        if kept["stage"] == stage.name and kept["fit"]:
-            fitting.restore(kept["fit"])
-
-        def state() -> dict[str, Any]:
-            return {"stage": stage.name, "fit": fitting.state(), "encoder": model.encoder.state_dict()}
+        if from_state is not None:
+            fitting.restore(from_state)
 
         def after_step() -> None:
             progress(stage.name, fitting.step, stage.steps)
-            journal.note(state)
+            journal.note(lambda: _place(stage.name, model, fitting.state()))
 
         fitting.run(after_step)
 
-    if kept["stage"] == "temporal":
-        model.encoder.load_state_dict(kept["encoder"])
-    elif with_encoder:
-        fit(encoder_stage(model, data, recipe))
-        journal.write({"stage": "temporal", "fit": None, "encoder": model.encoder.state_dict()})
+    kept = journal.read() or _place("encoder" if with_encoder else "temporal", model)
+    if kept["stage"] == "encoder":
+        fit(encoder_stage(model, data, recipe), kept["fit"])
+        kept = _place("temporal", model)
+        journal.write(kept)
+    model.encoder.load_state_dict(kept["encoder"])
 
     def between(name: str, done: int, total: int) -> None:
         progress(name, done, total)
-        journal.note(lambda: {"stage": "temporal", "fit": kept["fit"], "encoder": model.encoder.state_dict()})
+        journal.note(lambda: kept)
 
-    fit(temporal_stage(model, data, recipe, seed, between))
+    fit(temporal_stage(model, data, recipe, seed, between), kept["fit"])
     model.eval()
+
+
+def _place(stage: str, model: EmotionModel, fit: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Where a run is: in `stage`, which `fit` has begun where it is given, with this encoder."""
+    return {"stage": stage, "fit": fit, "encoder": model.encoder.state_dict()}
 
 
 def _take_encoder(model: EmotionModel, path: Path) -> tuple[str, frozenset[str]]:
