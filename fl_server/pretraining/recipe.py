@@ -30,7 +30,7 @@ class Recipe(BaseModel):
     smoothing: Share = 0.0
     average_decay: Share = 0.998
     small_share: Share = 0.5
-    """Share of the encoder's steps that see frames at two thirds of their size: less than half the work a step."""
+    """Share of the encoder's steps that see frames at two thirds of their size: about half the work a step."""
     views: Count = 2
     """Views of each sequence whose features are computed and kept."""
     max_sequences: Count = 30_000
