@@ -234,21 +234,23 @@ def renew(directory: Directory, certificate: ChainOption = None, certificate_key
     out.print("A new certificate is in place. A running server uses it within a minute.")
 
 
-@app.command(epilog="Example: fl-server pretrain study --data ferplus:faces")
+@app.command(epilog="Example: fl-server pretrain study --data ferplus:faces --set frame_epochs=40")
 def pretrain(
     directory: Directory,
     data: Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = "synthetic",
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
     file: Annotated[Path | None, typer.Option("--out", help="Where the weights go.")] = None,
+    encoder: Annotated[Path | None, typer.Option(help="Weights whose encoder is kept; else it is trained.")] = None,
+    entry: Annotated[list[str] | None, typer.Option("--set", help="An entry of the recipe, as name=value.")] = None,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="Processor threads.")] = 1,
 ) -> None:
     """Train starting weights on public or rendered data; put their path under model.initial."""
-    from fl_server.pretraining import pretrain_to
+    from fl_server.pretraining.show import pretrain_and_show
 
-    settings = load_settings(FederationFolder(directory).settings)
+    settings = load_settings(FederationFolder(directory).settings).model
+    recipe = parse_entries([f"recipe.{text}" for text in entry or []]).get("recipe", {})
     path = file or directory / "pretrained.safetensors"
-    with commandline.progress_by_stage() as follow:
-        pretrain_to(path, settings.model.name, settings.model.scheme, data, seed, follow)
-    out.print(f"The weights are in {path}", soft_wrap=True)
+    pretrain_and_show(path, settings.name, settings.scheme, data, seed, encoder, recipe, threads)
 
 
 def _brought(chain: Path | None, key: Path | None) -> "Brought | None":

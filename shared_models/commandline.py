@@ -1,7 +1,9 @@
 """What the three programs' command lines share: one way to fail, one way to print facts."""
 
+import datetime as dt
 import json
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from shared_models.logs import log_to as log_to  # the programs call it by this 
 
 EXIT_INTERRUPTED = 130
 EXIT_UNEXPECTED = 1
+_PARTS = 20
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -57,16 +60,39 @@ def print_json(facts: Any) -> None:
 
 @contextmanager
 def progress_by_stage() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar a stage on standard error, moved by calling what this yields with (stage, done, total)."""
+    """A bar a stage on standard error, with the time left, moved by calling what this yields with (stage, done, total).
+
+    Where standard error is no terminal, it gets a line for each twentieth of a stage instead.
+    """
+    if not err.is_terminal:
+        yield _Lines().follow
+        return
     with Progress(console=err) as bars:
         tasks: dict[str, TaskID] = {}
 
         def follow(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
+            if stage not in tasks:  # what an earlier process did is no measure of the pace
+                tasks[stage] = bars.add_task(stage, total=total, completed=done)
             bars.update(tasks[stage], completed=done)
 
         yield follow
+
+
+class _Lines:
+    """Progress for a log file."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, tuple[float, int]] = {}
+        self._told: dict[str, int] = {}
+
+    def follow(self, stage: str, done: int, total: int) -> None:
+        began, at = self._began.setdefault(stage, (time.monotonic(), done))
+        part = _PARTS * done // total
+        if part <= self._told.get(stage, _PARTS * at // total):
+            return
+        self._told[stage] = part
+        left = (time.monotonic() - began) / max(done - at, 1) * (total - done)
+        err.print(f"{stage}: {done} of {total}, {dt.timedelta(seconds=round(left))} left at this pace")
 
 
 def _print_error(sentence: str) -> None:

@@ -16,7 +16,12 @@ def use_one_core() -> None:
 
     Two threads a process on a busy two-core machine are slower than one.
     """
-    torch.set_num_threads(1)
+    use_threads(1)
+
+
+def use_threads(count: int) -> None:
+    """`count` threads for PyTorch, one for OpenCV; freed memory is kept for the next batch."""
+    torch.set_num_threads(count)
     cv2.setNumThreads(1)
     keep_freed_memory()
 

@@ -7,14 +7,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def augment(frames: Tensor, generator: torch.Generator) -> Tensor:
+def augment(frames: Tensor, generator: torch.Generator, size: int | None = None) -> Tensor:
     """A random view of each of (N, C, H, W) in [0, 1]: rotated, scaled, shifted, mirrored, relit, part erased.
 
-    All channels of one item are transformed alike.
+    All channels of one item are transformed alike. The view has `size` pixels a side, the frames' own where none is
+    given.
     """
+    shape = [*frames.shape[:2], size or frames.shape[2], size or frames.shape[3]]
     turned = F.grid_sample(
         frames,
-        F.affine_grid(_affine(len(frames), generator), list(frames.shape), align_corners=False),
+        F.affine_grid(_affine(len(frames), generator), shape, align_corners=False),
         padding_mode="reflection",
         align_corners=False,
     )

@@ -235,14 +235,18 @@ def test_an_unknown_source_of_data_ends_the_start(fails, folder):
     fails(11, "start", folder.root)
 
 
-def test_pretraining_writes_where_it_is_told(run, folder, monkeypatch, tmp_path):
+def test_pretraining_does_what_it_is_told(run, folder, monkeypatch, tmp_path):
     called = []
-    monkeypatch.setattr("fl_server.pretraining.pretrain_to", lambda *given: called.append(given[:5]))
+    monkeypatch.setattr("fl_server.pretraining.show.pretrain_and_show", lambda *given: called.append(given))
     assert run("pretrain", folder.root, "--seed", 7) == 0
-    assert run("pretrain", folder.root, "--data", "ferplus:faces", "--out", tmp_path / "w") == 0
+    options = ["--data", "ferplus:faces", "--out", tmp_path / "w", "--encoder", tmp_path / "e", "--threads", 2]
+    assert run("pretrain", folder.root, *options, "--set", "loss=focal", "--set", "batch=32") == 0
     assert called == [
-        (folder.root / "pretrained.safetensors", "cnn-lstm", "basic-7", "synthetic", 7),
-        (tmp_path / "w", "cnn-lstm", "basic-7", "ferplus:faces", 0),
+        (folder.root / "pretrained.safetensors", "cnn-lstm", "basic-7", "synthetic", 7, None, {}, 1),
+        (
+            *(tmp_path / "w", "cnn-lstm", "basic-7", "ferplus:faces", 0),
+            *(tmp_path / "e", {"loss": "focal", "batch": 32}, 2),
+        ),
     ]
 
 

@@ -135,3 +135,26 @@ def test_facts_for_programs_are_json_and_nothing_else(leave, capsys) -> None:
 def test_the_two_consoles_do_not_mix() -> None:
     assert commandline.err.stderr
     assert not commandline.out.stderr
+
+
+def test_progress_in_a_log_file_is_a_line_for_each_twentieth_with_the_time_left(capsys, monkeypatch) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr(commandline.time, "monotonic", lambda: next(clock))
+    with commandline.progress_by_stage() as follow:
+        for done in range(1, 101):
+            follow("encoder", done, 100)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 20
+    assert lines[0].startswith("encoder: 5 of 100, 0:0")
+    assert lines[-1] == "encoder: 100 of 100, 0:00:00 left at this pace"
+
+
+def test_what_an_earlier_process_did_is_no_measure_of_the_pace(capsys, monkeypatch) -> None:
+    """90 of 100 were done before; one takes a second."""
+    now = [0.0]
+    monkeypatch.setattr(commandline.time, "monotonic", lambda: now[0])
+    with commandline.progress_by_stage() as follow:
+        for done in range(90, 96):
+            follow("encoder", done, 100)
+            now[0] += 1
+    assert capsys.readouterr().err.splitlines() == ["encoder: 95 of 100, 0:00:05 left at this pace"]

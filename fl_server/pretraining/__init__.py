@@ -1,0 +1,145 @@
+"""Public pretraining: first the encoder on single frames, then temporal model and classifier on frozen features.
+
+Nothing here is private: it runs on public or rendered data, before any device takes part.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fl_server.pretraining.checkpoint import Journal, Stopped
+from fl_server.pretraining.encoder import encoder_stage
+from fl_server.pretraining.fitting import Fit, Stage
+from fl_server.pretraining.recipe import Recipe
+from fl_server.pretraining.temporal import temporal_stage
+from shared_models.canonical import canonical_hash
+from shared_models.data.labels import scheme_by_name
+from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES, Sequences
+from shared_models.data.sources import parse_spec
+from shared_models.data.splits import load_public
+from shared_models.errors import ModelError
+from shared_models.files import only_one
+from shared_models.networks.model import EmotionModel
+from shared_models.networks.registry import build_model
+from shared_models.networks.weights import WeightsHeader, load_model, save_model, weights_hash
+
+__all__ = ["Order", "Recipe", "Stopped", "pretrain", "pretrain_to"]
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to pretrain: a model for a label scheme, on a data source.
+
+    encoder: a weights file whose encoder is taken as it is; without one it is trained
+    """
+
+    model: str
+    scheme: str
+    data: str
+    seed: int = 0
+    recipe: Recipe = field(default_factory=Recipe)
+    encoder: Path | None = None
+
+
+def pretrain_to(
+    path: Path, order: Order, progress: Progress, stopping: Callable[[], bool] = lambda: False
+) -> tuple[float, float]:
+    """Pretrains on the public part of the data, writes the weights to `path`, and says what it took: (wall, cpu) s.
+
+    A run that was stopped or killed goes on from the checkpoint beside `path`, and ends in the same weights as one
+    that was not. Raises Stopped, with a checkpoint written, soon after `stopping()`; DataError where the data cannot
+    be used, CheckpointError where the checkpoint is another run's, StorageError where `path` cannot be written.
+    """
+    scheme = scheme_by_name(order.scheme)
+    with only_one(path.with_suffix(".lock"), f"Pretraining to {path}"):
+        public, description = load_public(parse_spec(order.data), scheme, order.seed)
+        torch.manual_seed(order.seed)
+        model, given = build_model(order.model, len(scheme.classes)), frozenset[str]()
+        if order.encoder is not None:
+            words, given = _take_encoder(model, order.encoder)
+            description = f"{description}; encoder: {words}"
+        journal = Journal(path.with_suffix(".checkpoint"), _run_id(order, model, public), stopping)
+        pretrain(model, public, order.recipe, order.seed, progress, journal, with_encoder=order.encoder is None)
+        header = WeightsHeader(
+            model=order.model,
+            scheme=order.scheme,
+            input_shape=(SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE),
+            training_data=description,
+        )
+        save_model(path, model, header, sorted(given | set(public.digests)))
+        journal.remove()
+    return journal.spent()
+
+
+def pretrain(
+    model: EmotionModel,
+    data: Sequences,
+    recipe: Recipe,
+    seed: int,
+    progress: Progress,
+    journal: Journal,
+    *,
+    with_encoder: bool = True,
+) -> None:
+    """Trains `model` in place on `data` with soft targets; `progress(stage, done, total)` follows each step."""
+
+    def fit(stage: Stage, from_state: dict[str, Any] | None) -> None:
+        fitting = Fit(stage, recipe.weight_decay, recipe.average_decay, seed)
+        if from_state is not None:
+            fitting.restore(from_state)
+
+        def after_step() -> None:
+            progress(stage.name, fitting.step, stage.steps)
+            journal.note(lambda: _place(stage.name, model, fitting.state()))
+
+        fitting.run(after_step)
+
+    kept = journal.read() or _place("encoder" if with_encoder else "temporal", model)
+    if kept["stage"] == "encoder":
+        fit(encoder_stage(model, data, recipe), kept["fit"])
+        kept = _place("temporal", model)
+        journal.write(kept)
+    model.encoder.load_state_dict(kept["encoder"])
+
+    def between(name: str, done: int, total: int) -> None:
+        progress(name, done, total)
+        journal.note(lambda: kept)
+
+    fit(temporal_stage(model, data, recipe, seed, between), kept["fit"])
+    model.eval()
+
+
+def _place(stage: str, model: EmotionModel, fit: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Where a run is: in `stage`, which `fit` has begun where it is given, with this encoder."""
+    return {"stage": stage, "fit": fit, "encoder": model.encoder.state_dict()}
+
+
+def _take_encoder(model: EmotionModel, path: Path) -> tuple[str, frozenset[str]]:
+    """Gives `model` the encoder in `path`; what that was trained on, in words, and the digests of it."""
+    other, header, seen = load_model(path)
+    try:
+        model.encoder.load_state_dict(other.encoder.state_dict())
+    except RuntimeError as error:
+        raise ModelError(
+            f"The encoder in {path.name} does not fit the model {model.name}",
+            why=f"it belongs to {header.model}",
+            fix="Name weights of a model with the same encoder",
+        ) from error
+    return header.training_data, seen
+
+
+def _run_id(order: Order, model: EmotionModel, data: Sequences) -> str:
+    """Hash of all that decides the outcome: fresh weights, data and recipe. Where the data lie does not."""
+    return canonical_hash(
+        {
+            "weights": weights_hash(model.state_dict()),
+            "data": sorted(data.digests),
+            "recipe": order.recipe.model_dump(),
+            "seed": order.seed,
+        }
+    )

@@ -1,0 +1,42 @@
+"""Pretraining at the command line: progress, signals, and what it took."""
+
+import datetime as dt
+import signal
+import threading
+from pathlib import Path
+
+from fl_server.pretraining import Order, Stopped, pretrain_to
+from fl_server.pretraining.recipe import recipe_with
+from shared_models import commandline
+from shared_models.commandline import out
+from shared_models.resources import use_threads
+
+
+def pretrain_and_show(
+    path: Path,
+    model: str,
+    scheme: str,
+    data: str,
+    seed: int,
+    encoder: Path | None,
+    recipe: dict[str, object],
+    threads: int,
+) -> None:
+    """Pretrains to `path`; on SIGINT or SIGTERM it writes a checkpoint and leaves with 130."""
+    order = Order(model, scheme, data, seed, recipe_with(recipe), encoder)
+    use_threads(threads)
+    stop = threading.Event()
+    for received in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(received, lambda *_: stop.set())
+    try:
+        with commandline.progress_by_stage() as follow:
+            wall, cpu = pretrain_to(path, order, follow, stop.is_set)
+    except Stopped:
+        out.print("Stopped. The same command goes on from here.")
+        raise
+    out.print(f"Trained in {_spoken(wall)}, {_spoken(cpu)} of processor time")
+    out.print(f"The weights are in {path}", soft_wrap=True)
+
+
+def _spoken(seconds: float) -> str:
+    return str(dt.timedelta(seconds=round(seconds)))
