@@ -49,5 +49,7 @@ def _daemon_facts(home: Home) -> dict[str, Any]:
         state = "starting" if running else "never started"
         said = DaemonStatus(since=datetime.now(UTC), node=state, capture=state)
     elif not running:
-        said = said.model_copy(update={"node": "stopped", "capture": "ended", "clock": "", "workers": {}})
+        said = said.model_copy(
+            update={"node": "stopped", "capture": "ended", "clock": "", "unknown": [], "workers": {}}
+        )
     return {"running": running} | said.model_dump(exclude={"version", "pid", "since", "written", "stored"})

@@ -121,4 +121,4 @@ def test_a_ledger_that_was_put_back_ends_it_at_the_start(port, joined, run):
 def test_it_stops_when_it_is_told_to(joined):
     stop = threading.Event()
     stop.set()
-    Clerk(joined.home, joined.enrolment, joined.identity, joined.journal(), Limits(), stop).run()
+    Clerk(joined.home, joined.enrolment, joined.identity, joined.journal(), Limits()).run(stop)
