@@ -1,6 +1,7 @@
 """The daemon behind `fl-client run`: the workers of one device, until told to stop."""
 
 import logging
+import re
 import secrets
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from fl_client.app import client_app
 from fl_client.capture_worker import Camera, CaptureWorker
 from fl_client.clerk import Clerk
 from fl_client.clocks import ClockWatch
-from fl_client.conditions.gate import gate_of
+from fl_client.conditions.gate import HeldUp, gate_of
 from fl_client.consent import ConsentBook, State
 from fl_client.daemon_status import DaemonStatus, write_status
 from fl_client.home import Enrolment, Home, Identity
@@ -29,6 +30,7 @@ from shared_models.privacy.gradients import engine_by_name
 
 _TICK_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 600.0
+_NUMBER = re.compile(r"\d+")
 _chance = secrets.SystemRandom()
 log = logging.getLogger(__name__)
 
@@ -59,9 +61,7 @@ class Daemon:
         policy, consent = enrolment.policy, self._consent
         self._gate = gate_of(settings.training, consent, policy.hash)
         engine = engine_by_name(settings.training.engine)
-        participant = Participant(
-            enrolment, settings.limits, consent, store, journal, engine, look_up=self._gate.look_up
-        )
+        participant = Participant(enrolment, settings.limits, consent, store, journal, engine, look_up=self._look_up)
         app = client_app(participant)
         self._capture = CaptureWorker(camera, finder, labels, store, policy, consent)
         self._node = NodeLoop(
@@ -112,10 +112,16 @@ class Daemon:
         while not tell(self._home) and not self._told_to_stop.wait(retry * _chance.uniform(0.5, 1.5)):
             retry = min(2 * retry, _LONGEST_RETRY_SECONDS)
 
+    def _look_up(self) -> None:
+        """Between two pieces of training: raises HeldUp where it has to stop."""
+        if self._stop.is_set():
+            raise HeldUp("this program ends")
+        self._gate.look_up()
+
     def _report_node(self, state: str) -> None:
-        if state != self._node_state:
+        if _NUMBER.sub("", state) != _NUMBER.sub("", self._node_state):  # a load that wavers is no news
             log.info("%s", state)
-            self._node_state = state
+        self._node_state = state
 
     def _write_status(self) -> None:
         counts, eye = self._capture.counts, self._supervisor.states["capture"]

@@ -30,7 +30,7 @@ class Gate:
         """conditions: the cheapest to read first, since none is read behind one that holds training up"""
         self._conditions, self._now = conditions, now
         self._looked = float("-inf")
-        self._unknown: set[str] = set()
+        self._unknown: frozenset[str] = frozenset()  # replaced and never changed: other threads read it
 
     @property
     def unknown(self) -> list[str]:
@@ -55,11 +55,11 @@ class Gate:
     def _hindrance(self, condition: Condition[Any]) -> str:
         reading = condition.read()
         if reading is not None:
-            self._unknown.discard(condition.reads)
+            self._unknown -= {condition.reads}
             return condition.judge(reading)
         if condition.reads not in self._unknown:
             log.info("this computer does not tell %s: training does not wait for that", condition.reads)
-            self._unknown.add(condition.reads)
+            self._unknown |= {condition.reads}
         return ""
 
 

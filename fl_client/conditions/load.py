@@ -33,14 +33,14 @@ class OthersLoad:
         self._spent, self._cores = spent, cores or psutil.cpu_count() or 1
         self._seen = deque([spent()])
 
-    def __call__(self) -> float | None:
-        """None where it was asked too soon after the start to tell."""
+    def __call__(self) -> float:
+        """0 where it is asked within a second of its start."""
         now = self._spent()
         while len(self._seen) > 1 and self._seconds(now, self._seen[1]) >= _WINDOW_SECONDS:
             self._seen.popleft()
         before = self._seen[0]
         if self._seconds(now, before) < _LEAST_SECONDS:
-            return None
+            return 0.0
         self._seen.append(now)
         others = (now.busy - before.busy) - (now.own - before.own)
         return 100 * max(0.0, others) / (now.total - before.total)

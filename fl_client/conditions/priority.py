@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 import threading
+from contextlib import suppress
 
 _NICENESS = 10
 _DARWIN_THREAD, _DARWIN_BACKGROUND = 3, 0x1000  # sys/resource.h: PRIO_DARWIN_THREAD, PRIO_DARWIN_BG
@@ -15,7 +16,13 @@ def give_way() -> None:
 
     For its reads and writes too: macOS and Windows say so, Linux takes their priority from the niceness. 10 of 19 and
     not more: what waits for Python's lock while this thread holds it, such as the capture, waits with it.
+    A system that does not allow it is left as it is.
     """
+    with suppress(OSError):
+        _give_way()
+
+
+def _give_way() -> None:
     if sys.platform == "win32":
         kernel = ctypes.WinDLL("kernel32")
         kernel.GetCurrentThread.restype = ctypes.c_void_p

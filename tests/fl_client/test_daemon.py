@@ -14,6 +14,7 @@ from fl_client.capture.sources import FolderSource, FrameSource
 from fl_client.capture_worker import Camera
 from fl_client.clerk import Clerk
 from fl_client.conditions import power
+from fl_client.conditions.gate import HeldUp
 from fl_client.daemon import Daemon
 from fl_client.labels import LabelEvent, LabelScript
 from fl_client.node import NodeLoop
@@ -294,6 +295,23 @@ def test_why_training_waits_is_in_the_status_in_words(make_daemon, laptop, statu
 def test_the_settings_of_training_hold(make_daemon, monkeypatch, run_until):
     monkeypatch.setattr(power.psutil, "sensors_battery", lambda: SimpleNamespace(power_plugged=False), raising=False)
     run_until(make_daemon(), "node", "waits: on battery")
+
+
+def test_told_to_stop_it_trains_no_further(make_daemon):
+    daemon = make_daemon()
+    daemon._look_up()
+    daemon.stop()
+    with pytest.raises(HeldUp):
+        daemon._look_up()
+
+
+def test_a_load_that_wavers_fills_no_log(make_daemon, caplog):
+    caplog.set_level("INFO")
+    daemon = make_daemon()
+    for percent in (61, 62, 99):
+        daemon._report_node(f"waits: other programs use {percent} % of the processor")
+    assert daemon._node_state.endswith("99 % of the processor")
+    assert caplog.text.count("other programs use") == 1
 
 
 def test_a_withdrawal_that_nobody_heard_is_said_again_until_somebody_does(make_daemon, laptop, port, monkeypatch):

@@ -34,9 +34,9 @@ def test_only_what_other_programs_use_counts(machine, load):
     assert load() == pytest.approx(25.0)
 
 
-def test_too_soon_after_the_start_it_does_not_tell(machine, load):
+def test_too_soon_after_the_start_it_has_seen_nothing(machine, load):
     machine.passes(0.5, others=2.0)
-    assert load() is None
+    assert load() == 0.0
     machine.passes(0.5, others=2.0)
     assert load() == pytest.approx(100.0)
 
