@@ -51,9 +51,10 @@ class Daemon:
         labels: LabelSource,
         say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        """say: is told, once, what this device waits for
+        """say: is told, once, what a worker of this device waits for
 
-        Raises PolicyError where the study's policy is beyond this device's limits."""
+        Raises PolicyError where the study's policy is beyond this device's limits.
+        """
         self._home, self._retry_seconds = home, settings.node.retry_seconds
         self._store, self._journal, self._consent = store, journal, ConsentBook(home.root)
         self._stop, self._told_to_stop = threading.Event(), threading.Event()
