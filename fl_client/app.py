@@ -5,6 +5,7 @@ import logging
 from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
 
+from fl_client.conditions.gate import HeldUp
 from fl_client.participant import Participant
 from shared_models.errors import (
     AttuneError,
@@ -30,13 +31,18 @@ log = logging.getLogger(__name__)
 
 
 def client_app(participant: Participant) -> ClientApp:
-    """A ClientApp that trains with `participant`. A refusal leaves the device as one word, never as an error text."""
+    """A ClientApp that trains with `participant`. A refusal leaves the device as one word, never as an error text.
+
+    Raises HeldUp where training has to wait: that is no answer, and nothing of the server's business.
+    """
     app = ClientApp()
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
         try:
             return Message(content=participant.answer(message.content), reply_to=message)
+        except HeldUp:
+            raise
         except AttuneError as error:
             log.warning("task refused: %s", error)
             return Message(Error(REFUSED, _REASONS.get(type(error), "error")), reply_to=message)

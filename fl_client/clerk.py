@@ -3,9 +3,9 @@
 import logging
 import secrets
 import threading
-import time
 from collections.abc import Callable
 
+from fl_client.clocks import steady
 from fl_client.consent import ConsentBook
 from fl_client.countersigned import ask_receipt
 from fl_client.home import Enrolment, Home, Identity
@@ -37,22 +37,21 @@ class Clerk:
         identity: Identity,
         journal: Journal,
         limits: Limits,
-        stop: threading.Event,
     ) -> None:
         self._home, self._enrolment, self._identity = home, enrolment, identity
-        self._journal, self._limits, self._stop = journal, limits, stop
-        self._terms_due = self._receipt_due = time.monotonic()
+        self._journal, self._limits = journal, limits
+        self._terms_due = self._receipt_due = steady()
         self._signed: LedgerHead | None = None
 
-    def run(self) -> None:
-        """Works until stopped. Raises ConsentError where the terms have changed, PolicyError where they ask for more
+    def run(self, stop: threading.Event) -> None:
+        """Works until `stop`. Raises ConsentError where the terms have changed, PolicyError where they ask for more
         than this device allows, LedgerError where the server has seen more of this device's ledger."""
-        while not self._stop.is_set():
-            if time.monotonic() >= self._terms_due:
+        while not stop.is_set():
+            if steady() >= self._terms_due:
                 self._terms_due = _in(_TERMS_SECONDS if self._best_effort(self._look_at_terms) else _RETRY_SECONDS)
-            if time.monotonic() >= self._receipt_due and not self._best_effort(self._countersign):
+            if steady() >= self._receipt_due and not self._best_effort(self._countersign):
                 self._receipt_due = _in(_RETRY_SECONDS)
-            self._stop.wait(_LOOK_SECONDS)
+            stop.wait(_LOOK_SECONDS)
 
     def _look_at_terms(self) -> None:
         offered = ask_terms(self._enrolment, self._identity)
@@ -81,4 +80,4 @@ class Clerk:
 
 def _in(seconds: float) -> float:
     """When so many seconds have passed, give or take 30 %: devices that began together do not ask together."""
-    return time.monotonic() + seconds * _chance.uniform(0.7, 1.3)
+    return steady() + seconds * _chance.uniform(0.7, 1.3)

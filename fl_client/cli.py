@@ -1,11 +1,10 @@
 """The student's command line."""
 
 import getpass
-import json
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import platformdirs
 import typer
@@ -122,6 +121,7 @@ def run_daemon(
 ) -> None:
     """Capture and take part, in the foreground, until Ctrl-C."""
     from fl_client.capture.sources import open_source
+    from fl_client.capture_worker import Camera
     from fl_client.daemon import Daemon
     from fl_client.journal import open_journal
     from fl_client.keys import open_vault
@@ -140,16 +140,18 @@ def run_daemon(
     ConsentBook(home).require(Scope.CAPTURE, enrolment.policy.hash)
     with (
         only_one(place.lock, f"The device in {home}"),
-        open_source(camera, settings.capture.fps) as source,
         Store(place.store, vault) as store,
     ):
         identity = Identity.load(place, vault)
         journal = open_journal(place, vault, enrolment, identity)
-        daemon = Daemon(place, settings, enrolment, identity, store, journal)
+        eye = Camera(lambda: open_source(camera, settings.capture.fps), live=camera.isdecimal())
+        finder = _finder(settings.capture.face_model, settings.capture.face_model_sha256)
+        say = commandline.err.print
+        daemon = Daemon(place, settings, enrolment, identity, store, journal, eye, finder, script, say)
         for received in (signal.SIGINT, signal.SIGTERM):
             signal.signal(received, lambda *_: daemon.stop())
         out.print(f"Device {enrolment.pseudonym} is running. Ctrl-C stops it, `fl-client pause` pauses it.")
-        daemon.run(source, _finder(settings.capture.face_model, settings.capture.face_model_sha256), script)
+        daemon.run()
     if place.withdrawal.exists():
         out.print("You have left. This program only waits for the study's server to hear it; Ctrl-C ends it.")
     daemon.tell_of_leaving()
@@ -158,13 +160,19 @@ def run_daemon(
 @app.command(epilog="Example: fl-client status --json")
 def status(home: HomeOption = _DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """What this device does, what is stored, and what has been spent."""
-    facts = _facts(Home(home))
+    from fl_client.facts import device_facts
+
+    facts = device_facts(Home(home))
     if as_json:
         print_json(facts)
         return
     out.print(f"Device {facts['device']} in [bold]{_shown(facts['title'])}[/]")
     out.print(f"Consent: {facts['consent']} ({', '.join(facts['scopes']) or 'nothing'})")
     out.print(f"Running: {'yes' if facts['running'] else 'no'}; {facts['node']}; capture: {facts['capture']}")
+    if facts["clock"]:
+        out.print(f"{facts['clock']}. Set it: tasks can only be taken while the two agree.")
+    if facts["unknown"]:
+        out.print(f"This computer does not tell {', '.join(facts['unknown'])}: training does not wait for that.")
     out.print(f"Stored sequences: {facts['stored']} of at most {facts['max_sequences']}")
     out.print(
         f"Privacy spent: epsilon {facts['epsilon']:.4f} of {facts['epsilon_cap']:.4f}"
@@ -314,43 +322,6 @@ def _told(place: Home, enrolment: Enrolment, identity: Identity | None) -> str:
         "The study's server does not answer: it is told by the running program, by the next `fl-client` command"
         f" for this device, or by `fl-client withdraw` again. Or {by_hand}."
     )
-
-
-def _facts(place: Home) -> dict[str, Any]:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    from fl_client.store import count_stored
-    from shared_models.files import is_held
-    from shared_models.privacy.events import spent_epsilon
-    from shared_models.privacy.ledger import intents_of, read_ledger
-
-    enrolment = load_enrolment(place)
-    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.ledger_key))
-    intents = intents_of(read_ledger(place.ledger, key))
-    consent_now = ConsentBook(place.root).current()
-    daemon = json.loads(place.status.read_bytes()) if place.status.exists() else {}
-    policy = enrolment.policy
-    return {
-        "device": enrolment.pseudonym,
-        "study": enrolment.study,
-        "title": enrolment.title,
-        "consent": consent_now.state.value,
-        "scopes": sorted(scope.value for scope in consent_now.scopes),
-        "withdrawal_unheard": place.withdrawal.exists(),
-        "running": is_held(place.lock),
-        "node": daemon.get("node", "never started"),
-        "capture": daemon.get("capture", "never started"),
-        "frames": daemon.get("frames", 0),
-        "refused": daemon.get("refused", {}),
-        "stored": count_stored(place.store),
-        "max_sequences": policy.max_sequences,
-        "participations": len(intents),
-        "participations_cap": policy.participations,
-        "epsilon": max(spent_epsilon(intents, one.unit, policy.delta) for one in policy.mechanisms),
-        "epsilon_cap": policy.epsilon,
-        "delta": policy.delta,
-        "policy_hash": policy.hash,
-    }
 
 
 def _shown(text: str) -> str:

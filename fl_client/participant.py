@@ -4,8 +4,8 @@ The order is the promise: limits and consent before training, the noised bytes a
 answer exists for anyone else.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fl_client.consent import ConsentBook, Scope
 from fl_client.home import Enrolment
+from fl_client.interruptible import InterruptibleEngine
 from fl_client.journal import Journal
 from fl_client.settings import Limits
 from fl_client.training import local_update
@@ -27,6 +28,8 @@ from shared_models.privacy.events import Intent
 from shared_models.privacy.gradients import GradientEngine
 from shared_models.privacy.noise import NoiseSource
 from shared_models.wire import Task, decode_task, encode_update, shapes_of
+
+_Item = TypeVar("_Item")
 
 
 class LabelledSequence(Protocol):
@@ -61,16 +64,19 @@ class Participant:
         journal: Journal,
         engine: GradientEngine,
         noise_for: Callable[[Task], NoiseSource] = lambda task: NoiseSource(),
+        look_up: Callable[[], None] | None = None,
     ) -> None:
         """noise_for: where a task's noise comes from; only a simulation, whose runs can be repeated, gives another
+        look_up:   called at least every half second of training; what it raises ends the training
 
         Raises PolicyError where the study's policy is beyond this device's limits.
         """
         limits.check(enrolment.policy)
         self.journal = journal
         self._enrolment, self._policy = enrolment, enrolment.policy
-        self._consent, self._store, self._engine = consent, store, engine
-        self._noise_for = noise_for
+        self._consent, self._store, self._noise_for = consent, store, noise_for
+        self._engine = engine if look_up is None else InterruptibleEngine(engine, look_up)
+        self._look_up = look_up
         self._server = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.server_key))
         self._model = build_model(self._policy.model, len(scheme_by_name(self._policy.scheme).classes))
         self._features = FeatureCache(store.shelf)
@@ -80,7 +86,7 @@ class Participant:
 
         Raises WireError for a task that is malformed, of another study or policy, or that `Journal.begin` refuses, and
         what else that raises; ConsentError, BudgetError or StorageError where there is no consent, budget or room on
-        the disk. None of these costs anything.
+        the disk; what `look_up` raises. None of these costs anything.
         """
         task = decode_task(record, shapes_of(self._model.state_dict()))
         update = self.journal.answered(task.nonce)
@@ -102,11 +108,11 @@ class Participant:
 
     def _train(self, task: Task) -> dict[str, Tensor]:
         self._model.load_state_dict(task.weights)
-        sequences = _first(self._store.load_all(), self._policy.max_sequences)
+        sequences = _first(self._looking_up(self._store.load_all()), self._policy.max_sequences)
         inputs = self._features.inputs(
             self._model,
             self._policy.trainable,
-            [(sequence.id, sequence.frames) for sequence in sequences],
+            ((sequence.id, sequence.frames) for sequence in self._looking_up(sequences)),
             self._policy.views,
         )
         self._features.keep_only(sequence.id for sequence in sequences)
@@ -114,6 +120,12 @@ class Participant:
         for row, sequence in zip(targets, sequences, strict=True):
             row[sequence.label_index] = 1.0
         return local_update(self._model, self._policy, inputs, targets, self._noise_for(task), self._engine)
+
+    def _looking_up(self, items: Iterable[_Item]) -> Iterator[_Item]:
+        for item in items:
+            if self._look_up is not None:
+                self._look_up()
+            yield item
 
     def _intent(self, task: Task, delta: dict[str, Tensor]) -> Intent:
         return Intent(

@@ -10,6 +10,10 @@ from shared_models.errors import PolicyError, SettingsError
 from shared_models.privacy.mechanism import Positive, Unit
 from shared_models.privacy.policy import Policy
 
+_TIME = r"([01]\d|2[0-3]):[0-5]\d"
+Hours = Annotated[str, Field(pattern=rf"^({_TIME}-{_TIME})?$")]
+"""Such as 22:00-06:00, in local time; it may go over midnight. Empty is every hour."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,9 +73,14 @@ class NodeSettings(_Section):
 
 
 class TrainingSettings(_Section):
-    """How gradients are taken; every engine gives the same numbers, and the ledger names the one that was used."""
+    """When this device trains, and how: every engine gives the same numbers, and the ledger names which was used."""
 
     engine: Literal["fast", "opacus"] = "fast"
+    hours: Hours = ""
+    mains_only: bool = True
+    max_cpu_percent: Annotated[float, Field(gt=0, le=100)] = 50.0
+    max_celsius: Positive = 85.0
+    idle_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 120.0
 
 
 class Settings(_Section):

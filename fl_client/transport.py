@@ -87,6 +87,8 @@ class _OurHttpClient(FleetHttpClient):
     """Flower's, but that it follows no redirect, names its wire format in each request, and keeps one line open.
 
     A device has no use for a second one, and each costs the server a handshake and its place among the connections.
+
+    clock_ahead: seconds by which this computer's clock was ahead of the server's at the last answer
     """
 
     def __init__(self, address: str, ca_pem: bytes, interceptors: list[Any]) -> None:
@@ -99,13 +101,18 @@ class _OurHttpClient(FleetHttpClient):
             timeout=_TIMEOUT_SECONDS,
             limits=httpx.Limits(max_connections=1, keepalive_expiry=_KEEP_ALIVE_SECONDS),
             headers={WIRE_HEADER: str(WIRE_VERSION)},
+            event_hooks={"response": [self._compare_clocks]},
         )
+        self.clock_ahead = 0.0
+
+    def _compare_clocks(self, response: httpx.Response) -> None:
+        self.clock_ahead = _clock_skew(response)
 
 
 class NodeConnection:
     """One device's authenticated connection: pull a task, push its reply."""
 
-    def __init__(self, client: FleetHttpClient, node: Node) -> None:
+    def __init__(self, client: _OurHttpClient, node: Node) -> None:
         self._client, self._node = client, node
         self._pushed = self._found_nothing = -math.inf
 
@@ -158,6 +165,11 @@ class NodeConnection:
     def is_idle(self) -> bool:
         """Whether it asked for a task just now and there was none: the server then knows that this device is there."""
         return time.monotonic() - self._found_nothing < HEARTBEAT_DEFAULT_INTERVAL
+
+    @property
+    def clock_error(self) -> ClockError | None:
+        """What is wrong with this computer's clock, by the server's last answer; None where it is right enough."""
+        return _clock_error(self._client.clock_ahead)
 
     def _fetch(self, head: MessageProto, tree: ObjectTree) -> Message:
         run_id, message_id = head.metadata.run_id, head.metadata.message_id
@@ -246,14 +258,7 @@ def _transport_errors() -> Iterator[None]:
 
 def _status_error(response: httpx.Response) -> AddressError | ClockError | EnrolmentError:
     if response.status_code == httpx.codes.UNAUTHORIZED:
-        skew = _clock_skew(response)
-        if abs(skew) > _CLOCK_TOLERANCE_SECONDS:
-            return ClockError(
-                f"This computer's clock is {abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} the server's",
-                why="requests are signed with the time",
-                fix="Set the clock; this device then goes on by itself",
-            )
-        return EnrolmentError(
+        return _clock_error(_clock_skew(response)) or EnrolmentError(
             "The server does not know this device", fix="Ask whoever runs the study for a new invitation"
         )
     if response.status_code == httpx.codes.UPGRADE_REQUIRED:
@@ -284,6 +289,16 @@ def _version_error(response: httpx.Response) -> LineDownError:
 def _retry_after(response: httpx.Response) -> float:
     seconds = response.headers.get("retry-after", "")
     return min(float(seconds), _LONGEST_WAIT_SECONDS) if seconds.isdecimal() else 0.0
+
+
+def _clock_error(ahead: float) -> ClockError | None:
+    if abs(ahead) <= _CLOCK_TOLERANCE_SECONDS:
+        return None
+    return ClockError(
+        f"This computer's clock is {abs(ahead):.0f} seconds {'ahead of' if ahead > 0 else 'behind'} the server's",
+        why="requests are signed with the time",
+        fix="Set the clock; this device then goes on by itself",
+    )
 
 
 def _clock_skew(response: httpx.Response) -> float:

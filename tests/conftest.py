@@ -91,10 +91,10 @@ class Laptop:
     store: MemoryStore
     limits: Limits = field(default_factory=Limits)
 
-    def participant(self) -> Participant:
+    def participant(self, **options: Any) -> Participant:
         """As a fresh start of the program makes it."""
         engine = engine_by_name("fast")
-        return Participant(self.enrolment, self.limits, self.consent, self.store, self.journal(), engine)
+        return Participant(self.enrolment, self.limits, self.consent, self.store, self.journal(), engine, **options)
 
     def journal(self) -> Journal:
         return Journal(self.enrolment.policy, self.ledger(), self.home.outbox, self.home.erasures)

@@ -26,6 +26,17 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 LABELS = ["happiness", "sadness", "surprise", "neutral"]
 ROUNDS = 4
 PATIENCE = 120.0
+SETTINGS = """
+[node]
+poll_seconds = 0.3
+retry_seconds = 0.5
+
+[training]
+mains_only = false
+max_cpu_percent = 100
+max_celsius = 1000
+idle_seconds = 0
+"""
 
 
 def until(happened: Callable[[], bool], what: str) -> None:
@@ -226,7 +237,7 @@ def enrol(world: World, number: int, invitation: str, line: Line) -> subprocess.
     record = world.home(number) / "enrolment.json"
     facts = json.loads(record.read_text())
     record.write_text(json.dumps(facts | {"fleet_address": f"127.0.0.1:{line.port}"}))
-    (world.home(number) / "config.toml").write_text("[node]\npoll_seconds = 0.3\nretry_seconds = 0.5\n")
+    (world.home(number) / "config.toml").write_text(SETTINGS)
     agreed = world.call("fl-client", "consent", "--home", home, "--scopes", "capture,store", "--yes")
     assert agreed.returncode == 0, agreed.stderr
     return world.start("fl-client", "run", "--home", home, "--camera", str(video), "--labels", str(script))

@@ -12,7 +12,18 @@ from simulations.demo.cast import Webcam
 from simulations.demo.processes import Processes
 from simulations.demo.reference import as_sequences
 
-_SETTINGS = '[node]\npoll_seconds = 0.5\nretry_seconds = 1.0\n\n[training]\nengine = "{engine}"\n'
+_SETTINGS = """\
+[node]
+poll_seconds = 0.5
+retry_seconds = 1.0
+
+[training]  # whoever looks at a demo uses the computer meanwhile
+engine = "{engine}"
+mains_only = false
+max_cpu_percent = 100
+max_celsius = 1000
+idle_seconds = 0
+"""
 
 
 @dataclass(frozen=True)

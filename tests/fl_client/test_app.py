@@ -4,6 +4,7 @@ import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
 from fl_client.app import REFUSED, client_app
+from fl_client.conditions.gate import HeldUp
 from shared_models.errors import (
     BudgetError,
     CameraError,
@@ -90,3 +91,8 @@ def test_the_participant_s_own_refusal_reaches_the_reply(laptop, task_record):
     context = Context(run_id=1, node_id=7, node_config={}, state=RecordDict(), run_config={})
     reply = client_app(laptop.participant())(message=task, context=context)
     assert reply.error.reason == "consent"
+
+
+def test_training_that_has_to_wait_is_no_answer_at_all(ask):
+    with pytest.raises(HeldUp):
+        ask(HeldUp("you are using this computer"))

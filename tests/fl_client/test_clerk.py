@@ -33,7 +33,7 @@ class Looks:
     def __init__(self, count):
         self.now, self.count, self.seen, self.at = 1000.0, count, 0, {}
 
-    def monotonic(self):
+    def __call__(self):
         return self.now
 
     def is_set(self):
@@ -62,12 +62,12 @@ def run(joined, monkeypatch):
     def run(count, at=None):
         looks, asked = Looks(count), []
         looks.at = at or {}
-        monkeypatch.setattr(module, "time", looks)
+        monkeypatch.setattr(module, "steady", looks)
         for name in ("ask_terms", "ask_receipt"):
             monkeypatch.setattr(module, name, noted(getattr(module, name), name, looks, asked))
         journal = joined.journal()
         joined.working = journal
-        Clerk(joined.home, joined.enrolment, joined.identity, journal, Limits(), looks).run()
+        Clerk(joined.home, joined.enrolment, joined.identity, journal, Limits()).run(looks)
         return asked
 
     return run
@@ -121,4 +121,4 @@ def test_a_ledger_that_was_put_back_ends_it_at_the_start(port, joined, run):
 def test_it_stops_when_it_is_told_to(joined):
     stop = threading.Event()
     stop.set()
-    Clerk(joined.home, joined.enrolment, joined.identity, joined.journal(), Limits(), stop).run()
+    Clerk(joined.home, joined.enrolment, joined.identity, joined.journal(), Limits()).run(stop)

@@ -1,8 +1,11 @@
 """The student's commands: documented, and whatever goes wrong is one sentence and one exit code."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import cv2
 import numpy as np
@@ -11,13 +14,14 @@ import typer
 
 from fl_client import cli
 from fl_client.consent import ConsentBook, State
+from fl_client.daemon_status import DaemonStatus, write_status
 from fl_client.home import Home, Identity, load_enrolment
 from fl_client.keys import open_vault
 from fl_server.certificates import load_signing_key
 from fl_server.enrolment.registry import Registry
 from fl_server.settings import load_settings
 from shared_models.enrolment.proofs import terms_form
-from shared_models.files import only_one
+from shared_models.files import is_held, only_one
 from shared_models.privacy.ledger import Ledger
 
 SECRET = "correct horse battery staple"
@@ -186,7 +190,9 @@ def test_a_device_that_is_not_enrolled_is_told_so_and_nothing_is_made(fails, hom
 
 def test_status_says_what_was_spent_from_the_ledger_itself(run, enrolled, laptop, task_record, capsys):
     laptop.participant().answer(task_record(4))
-    enrolled.status.write_text(json.dumps({"node": "connected", "capture": "capturing", "frames": 7, "refused": {}}))
+    write_status(
+        enrolled.status, DaemonStatus(since=datetime.now(UTC), node="connected", capture="capturing", frames=7)
+    )
     with only_one(enrolled.lock, "the device"):
         assert run("status", "--home", enrolled.root, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
@@ -197,6 +203,16 @@ def test_status_says_what_was_spent_from_the_ledger_itself(run, enrolled, laptop
     assert (facts["consent"], facts["scopes"]) == ("active", ["capture", "store", "train"])
     assert run("status", "--home", enrolled.root) == 0
     assert f"Privacy spent: epsilon {facts['epsilon']:.4f} of 8.0000" in " ".join(capsys.readouterr().out.split())
+
+
+def test_status_says_what_is_wrong_with_the_clock_and_what_nobody_can_tell(run, enrolled, capsys):
+    said = {"clock": "This computer's clock is 90 seconds behind the server's", "unknown": ["when it was last used"]}
+    write_status(enrolled.status, DaemonStatus(since=datetime.now(UTC), node="connected", capture="ended", **said))
+    with only_one(enrolled.lock, "the device"):
+        assert run("status", "--home", enrolled.root) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "This computer's clock is 90 seconds behind the server's. Set it" in shown
+    assert "does not tell when it was last used: training does not wait for that" in shown
 
 
 def test_status_before_the_first_start(run, enrolled, capsys):
@@ -260,6 +276,25 @@ def test_run_with_nobody_in_the_picture_says_so(run, enrolled, empty_room, capsy
     out, err = capsys.readouterr()
     assert "is running. Ctrl-C stops it" in out
     assert err.startswith("error: No usable face was found in any frame:")
+
+
+def test_of_two_programs_on_one_device_the_second_ends_at_once(fails, enrolled, tmp_path):
+    """The first is a process of its own, which waits for a camera that this computer does not have."""
+    command = [sys.executable, "-c", "from fl_client.cli import run; run()", "run", "--camera", "97"]
+    folders = {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": ":".join(sys.path)}
+    first = subprocess.Popen(
+        [*command, "--home", enrolled.root], stderr=subprocess.PIPE, text=True, env=os.environ | folders
+    )
+    try:
+        waits = first.stderr.readline()
+        assert waits.startswith("Camera 97 cannot be opened: ")
+        assert waits.endswith("This program tries again by itself.\n")
+        assert "runs already" in fails(2, "run", "--home", enrolled.root, "--camera", "97")
+        assert first.poll() is None
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.communicate()
+    assert not is_held(enrolled.lock), "a program that was killed holds nothing"
 
 
 def test_where_no_key_can_be_kept_and_nobody_is_there_to_ask_it_says_so(fails, home, invitation, monkeypatch):

@@ -2,15 +2,22 @@
 
 import json
 import threading
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from fl_client import daemon as daemon_module
+from fl_client import supervisor as supervisor_module
 from fl_client.capture.sources import FolderSource, FrameSource
+from fl_client.capture_worker import Camera
+from fl_client.clerk import Clerk
+from fl_client.conditions import power
+from fl_client.conditions.gate import HeldUp
 from fl_client.daemon import Daemon
 from fl_client.labels import LabelEvent, LabelScript
+from fl_client.node import NodeLoop
 from fl_client.settings import Limits, Settings
 from fl_client.store import Store
 from fl_client.withdrawal import Withdrawal
@@ -69,7 +76,7 @@ class NoFace:
 
 @pytest.fixture(autouse=True)
 def quick_status(monkeypatch):
-    monkeypatch.setattr(daemon_module, "_STATUS_SECONDS", 0.01)
+    monkeypatch.setattr(daemon_module, "_TICK_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -79,9 +86,24 @@ def store(laptop):
 
 
 @pytest.fixture
-def daemon(laptop, store):
-    """A daemon whose study's server is not there."""
-    return Daemon(laptop.home, Settings(), laptop.enrolment, laptop.identity, store, laptop.journal())
+def make_daemon(laptop, store):
+    """`make_daemon(source, ...)`: a daemon that films `source` once; its study's server is not there."""
+
+    def make_daemon(source=Frames(0), finder=OneFace(), labels=(), **options):
+        return Daemon(
+            laptop.home,
+            options.pop("settings", Settings()),
+            laptop.enrolment,
+            laptop.identity,
+            store,
+            laptop.journal(),
+            options.pop("camera", Camera(lambda: source, live=False)),
+            finder,
+            LabelScript(labels),
+            **options,
+        )
+
+    return make_daemon
 
 
 @pytest.fixture
@@ -90,10 +112,10 @@ def status(laptop):
 
 
 @pytest.fixture
-def stop_when(daemon, status, monkeypatch):
-    """`stop_when(name, value)`: stops the daemon as soon as its status says so."""
+def run_until(status, monkeypatch):
+    """`run_until(daemon, name, value)`: stops the daemon as soon as its status says so."""
 
-    def stop_when(name, value):
+    def run_until(daemon, name, value):
         write = daemon._write_status
 
         def write_and_look():
@@ -102,25 +124,41 @@ def stop_when(daemon, status, monkeypatch):
                 daemon.stop()
 
         monkeypatch.setattr(daemon, "_write_status", write_and_look)
+        daemon.run()
 
-    return stop_when
+    return run_until
 
 
-def test_with_nobody_in_the_picture_it_ends_and_says_so(daemon, tmp_path, status, laptop):
+def endless():
+    return Frames(10**9)
+
+
+def raising(error):
+    def run(*_):
+        raise error
+
+    return run
+
+
+def test_with_nobody_in_the_picture_it_ends_and_says_so(make_daemon, tmp_path, status):
     frames = tmp_path / "frames"
     frames.mkdir()
     for i in range(4):
         cv2.imwrite(str(frames / f"f{i}.png"), np.full((120, 160, 3), 128, np.uint8))
     with pytest.raises(CameraError, match="No usable face was found in any frame"):
-        daemon.run(FolderSource(frames, 8), NoFace(), LabelScript([]))
+        make_daemon(FolderSource(frames, 8), NoFace()).run()
     facts = status()
     assert (facts["node"], facts["capture"], facts["frames"], facts["usable"]) == ("stopped", "ended", 4, 0)
 
 
-def test_it_works_on_after_a_recording_ends_until_it_is_told_to_stop(daemon, store, status, stop_when):
-    labels = LabelScript([LabelEvent(3.0, LABEL, "tap"), LabelEvent(3.5, LABEL, "tap")])
-    stop_when("capture", "ended")
-    daemon.run(Frames(40), OneFace(), labels)
+def test_who_stops_it_while_nobody_is_in_the_picture_hears_of_no_error(make_daemon):
+    daemon = make_daemon(Frames(10, then=lambda: daemon.stop()), NoFace())
+    daemon.run()
+
+
+def test_it_works_on_after_a_recording_ends_until_it_is_told_to_stop(make_daemon, store, status, run_until):
+    daemon = make_daemon(Frames(40), labels=[LabelEvent(3.0, LABEL, "tap"), LabelEvent(3.5, LABEL, "tap")])
+    run_until(daemon, "capture", "ended")
     facts = status()
     assert (facts["node"], facts["capture"], facts["stored"]) == ("stopped", "ended", 1)
     assert facts["refused"] == {"overlap": 1}
@@ -128,53 +166,97 @@ def test_it_works_on_after_a_recording_ends_until_it_is_told_to_stop(daemon, sto
     assert sequence.label == LABEL
 
 
-def test_the_status_holds_no_label_no_path_and_no_key(daemon, laptop, status):
-    source = Frames(40, then=daemon.stop)
-    daemon.run(source, OneFace(), LabelScript([LabelEvent(3.0, LABEL, "tap")]))
+def test_the_status_holds_no_label_no_path_and_no_key(make_daemon, laptop, status):
+    daemon = make_daemon(Frames(40, then=lambda: daemon.stop()), labels=[LabelEvent(3.0, LABEL, "tap")])
+    daemon.run()
     text = laptop.home.status.read_text()
-    assert set(status()) == {"pid", "node", "capture", "frames", "usable", "stored", "refused"}
+    assert set(status()["workers"]) == {"capture", "node", "clerk"}
     for secret in (LABEL, "tap", str(laptop.home.root), laptop.enrolment.pseudonym, laptop.enrolment.fleet_address):
         assert secret not in text
 
 
-def test_what_goes_wrong_in_the_camera_s_thread_is_raised(daemon, status):
-    def unplug():
-        raise CameraError("Camera 0 stopped")
-
-    with pytest.raises(CameraError, match="Camera 0 stopped"):
-        daemon.run(Frames(20, then=unplug), OneFace(), LabelScript([]))
+def test_a_recording_that_cannot_be_read_ends_it(make_daemon, status):
+    source = Frames(20, then=raising(CameraError("The video cannot be read")))
+    with pytest.raises(CameraError, match="The video cannot be read"):
+        make_daemon(source).run()
     assert (status()["node"], status()["capture"]) == ("stopped", "ended")
 
 
-def test_what_goes_wrong_in_the_node_s_thread_is_raised_and_ends_the_capture(daemon, monkeypatch):
-    def unknown():
-        raise EnrolmentError("The server does not know this device")
+class Plug:
+    """A camera that is in use, then opens, is unplugged, is not there, and comes back."""
 
-    monkeypatch.setattr(daemon._node, "run", unknown)
-    with pytest.raises(EnrolmentError, match="does not know this device"):
-        daemon.run(Frames(10**9), OneFace(), LabelScript([]))
+    def __init__(self, then):
+        self.then, self.opened = then, 0
+
+    def open(self):
+        self.opened += 1
+        if self.opened in (1, 3):
+            raise CameraError("Camera 0 cannot be opened")
+        return Frames(20, then=raising(CameraError("Camera 0 stopped")) if self.opened == 2 else self.then)
 
 
-def test_what_nobody_foresaw_is_raised_too(daemon, monkeypatch):
-    def surprise():
-        raise RuntimeError("nobody foresaw this")
+def test_a_camera_that_was_unplugged_is_opened_again_and_its_counts_go_on(make_daemon, status, monkeypatch):
+    monkeypatch.setattr(supervisor_module, "_FIRST_RETRY_SECONDS", 0.001)
+    said = []
+    plug = Plug(lambda: daemon.stop())
+    daemon = make_daemon(camera=Camera(plug.open, live=True), say=said.append)
+    daemon.run()
+    assert plug.opened == 4
+    assert (status()["frames"], status()["workers"]["capture"]["again"]) == (40, 3)
+    assert said[0] == "Camera 0 cannot be opened. This program tries again by itself."
 
-    monkeypatch.setattr(daemon._node, "run", surprise)
+
+def test_while_the_camera_is_away_the_status_says_so(make_daemon, status, run_until):
+    away = Camera(raising(CameraError("Camera 0 cannot be opened")), live=True)
+    run_until(make_daemon(camera=away), "capture", "waits: Camera 0 cannot be opened.")
+
+
+def test_while_it_is_paused_the_status_says_so(make_daemon, laptop, run_until):
+    laptop.consent.pause()
+    run_until(make_daemon(endless()), "capture", "paused")
+
+
+@pytest.mark.parametrize(
+    ("worker", "error"),
+    [
+        (NodeLoop, EnrolmentError("The server does not know this device")),
+        (Clerk, LedgerError("This device's ledger is an old copy")),
+    ],
+)
+def test_what_a_person_must_see_to_ends_it_and_the_capture_with_it(make_daemon, monkeypatch, worker, error):
+    monkeypatch.setattr(worker, "run", raising(error))
+    with pytest.raises(type(error)):
+        make_daemon(endless()).run()
+
+
+def test_what_nobody_foresaw_is_raised_where_it_does_not_pass(make_daemon, monkeypatch):
+    monkeypatch.setattr(supervisor_module, "_FIRST_RETRY_SECONDS", 0.001)
+    monkeypatch.setattr(NodeLoop, "run", raising(RuntimeError("nobody foresaw this")))
     with pytest.raises(RuntimeError, match="nobody foresaw this"):
-        daemon.run(Frames(10**9), OneFace(), LabelScript([]))
+        make_daemon(endless()).run()
 
 
-def test_a_full_disk_under_the_store_ends_it(daemon, store, monkeypatch):
-    def full(*_):
-        raise StorageError("the sequence cannot be written", why="the disk is full")
-
-    monkeypatch.setattr(store, "add", full)
+def test_a_full_disk_under_the_store_ends_a_recording(make_daemon, store, monkeypatch):
+    monkeypatch.setattr(store, "add", raising(StorageError("the sequence cannot be written", why="the disk is full")))
     with pytest.raises(StorageError, match="the disk is full"):
-        daemon.run(Frames(10**9), OneFace(), LabelScript([LabelEvent(3.0, LABEL, "tap")]))
+        make_daemon(endless(), labels=[LabelEvent(3.0, LABEL, "tap")]).run()
+
+
+def test_a_full_disk_under_the_status_ends_nothing(make_daemon, monkeypatch):
+    tried = threading.Event()
+
+    def full(path, status):
+        tried.set()
+        raise StorageError("status.json cannot be written", why="the disk is full")
+
+    monkeypatch.setattr(daemon_module, "write_status", full)
+    daemon = make_daemon(Frames(1, then=lambda: tried.wait(20) and daemon.stop()))
+    daemon.run()
+    assert tried.is_set()
 
 
 @pytest.mark.parametrize("scopes", [["capture"], ["store"], ["train"], []])
-def test_without_consent_to_capture_and_to_store_no_frame_is_looked_at(daemon, laptop, status, scopes):
+def test_without_consent_to_capture_and_to_store_no_frame_is_looked_at(make_daemon, laptop, status, scopes):
     if scopes:
         laptop.agree(*scopes)
     else:
@@ -184,39 +266,56 @@ def test_without_consent_to_capture_and_to_store_no_frame_is_looked_at(daemon, l
         def find(self, frame):
             pytest.fail("a frame was looked at")
 
-    daemon.run(Frames(20, then=daemon.stop), Blind(), LabelScript([LabelEvent(1.0, LABEL, "tap")]))
+    labels = [LabelEvent(1.0, LABEL, "tap")]
+    daemon = make_daemon(Frames(20, then=lambda: daemon.stop()), Blind(), labels)
+    daemon.run()
     assert (status()["frames"], status()["stored"]) == (0, 0)
 
 
-def test_a_full_store_takes_no_more_than_the_policy_allows(daemon, store, policy, status):
-    labels = LabelScript([LabelEvent(2.0 * i, LABEL, "tap") for i in range(1, policy.max_sequences + 3)])
-    daemon.run(Frames(200, then=daemon.stop), OneFace(), labels)
+def test_a_full_store_takes_no_more_than_the_policy_allows(make_daemon, store, policy, status):
+    labels = [LabelEvent(2.0 * i, LABEL, "tap") for i in range(1, policy.max_sequences + 3)]
+    daemon = make_daemon(Frames(200, then=lambda: daemon.stop()), labels=labels)
+    daemon.run()
     assert len(store) == policy.max_sequences
     assert status()["refused"] == {"full": 2}
 
 
-def test_a_policy_beyond_this_device_s_limits_is_refused_before_anything_starts(laptop, store):
+def test_a_policy_beyond_this_device_s_limits_is_refused_before_anything_starts(make_daemon, laptop):
     with pytest.raises(PolicyError, match="because of its epsilon"):
-        Daemon(
-            laptop.home,
-            Settings(limits=Limits(max_epsilon=1)),
-            laptop.enrolment,
-            laptop.identity,
-            store,
-            laptop.journal(),
-        )
+        make_daemon(settings=Settings(limits=Limits(max_epsilon=1)))
     assert not laptop.home.status.exists()
 
 
-def test_the_state_of_the_node_is_followed_in_words(daemon, laptop, status, stop_when):
+def test_why_training_waits_is_in_the_status_in_words(make_daemon, laptop, status, run_until):
     laptop.consent.pause()
-    stop_when("node", "waiting for consent to train")
-    daemon.run(Frames(1), OneFace(), LabelScript([]))
+    run_until(make_daemon(), "node", "waits: taking part is paused")
     assert status()["node"] == "stopped"
 
 
-def test_a_withdrawal_that_nobody_heard_is_said_again_until_somebody_does(daemon, laptop, port, monkeypatch):
-    registered = laptop.registered
+def test_the_settings_of_training_hold(make_daemon, monkeypatch, run_until):
+    monkeypatch.setattr(power.psutil, "sensors_battery", lambda: SimpleNamespace(power_plugged=False), raising=False)
+    run_until(make_daemon(), "node", "waits: on battery")
+
+
+def test_told_to_stop_it_trains_no_further(make_daemon):
+    daemon = make_daemon()
+    daemon._look_up()
+    daemon.stop()
+    with pytest.raises(HeldUp):
+        daemon._look_up()
+
+
+def test_a_load_that_wavers_fills_no_log(make_daemon, caplog):
+    caplog.set_level("INFO")
+    daemon = make_daemon()
+    for percent in (61, 62, 99):
+        daemon._report_node(f"waits: other programs use {percent} % of the processor")
+    assert daemon._node_state.endswith("99 % of the processor")
+    assert caplog.text.count("other programs use") == 1
+
+
+def test_a_withdrawal_that_nobody_heard_is_said_again_until_somebody_does(make_daemon, laptop, port, monkeypatch):
+    daemon, registered = make_daemon(), laptop.registered
     port.registry.enrol(port.registry.invite(60)[0], registered.node_key, registered.ledger_key)
     enrolment = laptop.enrolment.model_copy(
         update={
@@ -239,17 +338,9 @@ def test_a_withdrawal_that_nobody_heard_is_said_again_until_somebody_does(daemon
     assert not laptop.home.withdrawal.exists()
 
 
-def test_who_stops_it_is_not_held_up_by_a_withdrawal_that_nobody_hears(daemon, laptop):
+def test_who_stops_it_is_not_held_up_by_a_withdrawal_that_nobody_hears(make_daemon, laptop):
+    daemon = make_daemon()
     Withdrawal.signed(laptop.enrolment, laptop.identity).keep(laptop.home)
     daemon.stop()
     daemon.tell_of_leaving()
     assert laptop.home.withdrawal.exists()
-
-
-def test_an_old_copy_of_the_ledger_ends_it(daemon, monkeypatch):
-    def old():
-        raise LedgerError("This device's ledger is an old copy")
-
-    monkeypatch.setattr(daemon._clerk, "run", old)
-    with pytest.raises(LedgerError, match="is an old copy"):
-        daemon.run(Frames(10**9), OneFace(), LabelScript([]))

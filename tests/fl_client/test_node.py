@@ -6,6 +6,9 @@ import pytest
 from flwr.app import ConfigRecord, Error, Message, RecordDict
 
 from fl_client import node as node_module
+from fl_client.conditions.condition import Condition
+from fl_client.conditions.consent import consented
+from fl_client.conditions.gate import Gate, HeldUp
 from fl_client.node import NodeLoop
 from fl_client.settings import NodeSettings
 from fl_client.transport import LineDownError
@@ -30,7 +33,7 @@ class Clock:
         self.now, self.waits, self.at_wait = 1000.0, [], {}
         self.stopped = False
 
-    def monotonic(self):
+    def __call__(self):
         return self.now
 
     def is_set(self):
@@ -53,7 +56,7 @@ class Connection:
 
     def __init__(self, script, clock):
         self.script, self.clock, self.pushed = list(script), clock, []
-        self.refuse_push = []
+        self.refuse_push, self.clock_error = [], None
 
     def pull(self):
         if not self.script:
@@ -90,7 +93,7 @@ class FakeJournal:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(node_module, "time", clock)
+    monkeypatch.setattr(node_module, "steady", clock)
     return clock
 
 
@@ -111,6 +114,8 @@ class Loop:
         self.journal = FakeJournal()
         self.connection = Connection(script, clock)
         self.refusals = []
+        self.in_use, self.returns = "", []
+        self.user = Condition("the user", lambda: self.in_use, str)
         policy = laptop.enrolment.policy.model_copy(update={"reply_seconds": reply_seconds})
         enrolment = laptop.enrolment.model_copy(update={"policy": policy})
         monkeypatch.setattr(node_module, "connect", self.connect)
@@ -120,8 +125,8 @@ class Loop:
             self.journal,
             self.app,
             laptop.consent,
+            Gate([consented(laptop.consent, policy.hash), self.user], clock),
             NodeSettings(poll_seconds=20, retry_seconds=10),
-            clock,
             self.report,
         )
         laptop.consent.inform("t" * 64, policy.hash)
@@ -140,10 +145,13 @@ class Loop:
 
     def app(self, message, context):
         self.clock.now += self.training_seconds
+        if self.returns:
+            self.in_use = self.returns.pop(0)
+            raise HeldUp(self.in_use)
         return self.reply(message)
 
     def run(self):
-        self.loop.run()
+        self.loop.run(self.clock)
         return self
 
 
@@ -162,8 +170,8 @@ def test_nothing_is_asked_for_before_there_is_consent_to_train(make, clock, lapt
     loop = make(agreed=False)
     clock.at_wait = {3: loop.agree}
     loop.run()
-    assert loop.reports == ["waiting for consent to train", "connected"]
-    assert clock.waits[:3] == [1.0] * 3
+    assert loop.reports == ["waits: for your consent to train", "connected"]
+    assert clock.waits[:3] == [5.0] * 3
     assert loop.connections == [
         (laptop.enrolment.fleet_address, laptop.enrolment.ca_pem.encode(), laptop.identity.node)
     ]
@@ -176,7 +184,7 @@ def test_a_pause_or_withdrawal_ends_the_connection_before_the_next_task(make, cl
     loop.run()
     assert loop.connection.pushed == []
     assert len(loop.connection.script) == 1
-    assert loop.reports[-1] == "waiting for consent to train"
+    assert loop.reports[-1].startswith("waits: ")
 
 
 @pytest.mark.parametrize("training_seconds", [0.0, 0.1, 3.7, 9.9])
@@ -346,3 +354,84 @@ def test_an_app_sees_nothing_of_the_device_but_its_task(make):
     loop.run()
     [context] = seen
     assert (dict(context.node_config), dict(context.run_config), dict(context.state)) == ({}, {}, {})
+
+
+def use_until(loop, wait):
+    """The student uses the computer until so many waits have passed."""
+    loop.in_use = "you are using this computer"
+
+    def leave():
+        loop.in_use = ""
+
+    loop.clock.at_wait[wait] = leave
+
+
+def test_while_a_condition_says_no_the_device_is_offline_and_says_why(make):
+    loop = make(a_task)
+    use_until(loop, 4)
+    loop.run()
+    assert loop.reports[:2] == ["waits: you are using this computer", "connected"]
+    assert (len(loop.connections), len(loop.connection.pushed)) == (1, 1)
+    assert loop.clock.waits[:4] == [5.0] * 4
+
+
+def test_when_the_student_returns_no_task_is_asked_for_and_the_line_is_closed(make, clock):
+    loop = make(None, a_task)
+    clock.at_wait[1] = lambda: use_until(loop, 3)
+    loop.run()
+    assert len(loop.connections) == 2
+    assert len(loop.connection.pushed) == 1
+
+
+def test_a_task_that_was_held_up_is_taken_up_again_and_answered_at_a_whole_reply_time(make, clock):
+    loop = make(a_task, reply_seconds=10.0)
+    loop.returns = ["you are using this computer"]
+    loop.training_seconds = 2.0
+    clock.at_wait[3] = lambda: setattr(loop, "in_use", "")
+    loop.run()
+    [(at, _)] = loop.connection.pushed
+    assert at == pytest.approx(1020.0)  # two and two seconds of training, fifteen of waiting
+    assert len(loop.connections) == 1
+    assert loop.reports[1:4] == ["training", "waits: you are using this computer", "training"]
+
+
+def test_a_task_that_is_held_up_for_too_long_is_given_up_and_costs_nothing(make, clock):
+    loop = make(a_task)
+    loop.returns = ["you are using this computer"]
+    clock.at_wait[14] = lambda: setattr(loop, "in_use", "")
+    loop.run()
+    assert loop.connection.pushed == loop.journal.closed == []
+    assert clock.now >= 1060
+
+
+def test_told_to_stop_while_a_task_is_held_up_it_stops(make, clock):
+    loop = make(a_task)
+    loop.returns = ["on battery"]
+    clock.at_wait[1] = clock.set
+    loop.run()
+    assert loop.connection.pushed == []
+    assert len(clock.waits) == 1
+
+
+def test_an_answer_that_is_ready_leaves_also_when_the_student_is_back(make, clock):
+    """What it costs is written down already, and to send it needs no processor to speak of."""
+    loop = make(a_task)
+    clock.at_wait[1] = lambda: use_until(loop, 2)
+    loop.run()
+    assert len(loop.connection.pushed) == 1
+
+
+def test_a_wrong_clock_is_said_until_it_is_right_again_and_stops_nothing(make, clock, caplog):
+    behind = ClockError("This computer's clock is 90 seconds behind the server's")
+    loop = make(None, None, a_task)
+    loop.connection.clock_error = behind
+    said = []
+    clock.at_wait = {
+        1: lambda: said.append(loop.loop.clock),
+        2: lambda: (said.append(loop.loop.clock), setattr(loop.connection, "clock_error", None)),
+    }
+    loop.run()
+    assert said == [behind.what] * 2
+    assert loop.loop.clock == ""
+    assert len(loop.connection.pushed) == 1
+    assert caplog.text.count("90 seconds behind") == 1

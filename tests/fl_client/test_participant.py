@@ -8,6 +8,7 @@ import torch
 from flwr.app import RecordDict
 
 from fl_client import participant as participant_module
+from fl_client.conditions.gate import HeldUp
 from fl_client.participant import Participant
 from fl_client.settings import Limits
 from shared_models.errors import (
@@ -302,6 +303,40 @@ def test_a_pause_during_training_costs_nothing(laptop, task_record, monkeypatch)
         laptop.participant().answer(task_record())
     assert on_disk(laptop) == []
     assert list(laptop.home.outbox.iterdir()) == []
+
+
+class Passes:
+    """Lets training go on for so many looks, then holds it up; counts them."""
+
+    def __init__(self, most):
+        self.most, self.count = most, 0
+
+    def __call__(self):
+        self.count += 1
+        if self.count > self.most:
+            raise HeldUp("you are using this computer")
+
+
+def test_training_that_is_held_up_anywhere_costs_nothing_and_can_be_begun_again(laptop, task_record, policy):
+    watch = Passes(10**6)
+    laptop.participant(look_up=watch).answer(task_record(1))
+    spent = len(on_disk(laptop))
+    assert watch.count == 3 + 3 + policy.steps  # each sequence as it is opened and as its features are taken, each step
+    for most in range(watch.count):
+        participant = laptop.participant(look_up=Passes(most))
+        with pytest.raises(HeldUp):
+            participant.answer(task_record(2, NONCE))
+        assert len(on_disk(laptop)) == spent
+        assert not (laptop.home.outbox / f"{NONCE}.safetensors").exists()
+    laptop.participant(look_up=Passes(watch.count)).answer(task_record(2, NONCE))
+    assert [event.round for event in intents(laptop)] == [1, 2]
+
+
+def test_a_task_that_was_answered_is_sent_again_whoever_uses_the_computer(laptop, task_record, read_update):
+    """Nothing is trained for it."""
+    first = laptop.participant().answer(task_record(1, NONCE))
+    again = laptop.participant(look_up=Passes(0)).answer(task_record(1, NONCE))
+    assert weights_hash(read_update(again).delta) == weights_hash(read_update(first).delta)
 
 
 def test_a_new_task_ends_an_earlier_one_that_was_never_confirmed(laptop, task_record):

@@ -1,6 +1,7 @@
 """The device's adapter to Flower's Fleet API, against the real one."""
 
 import datetime as dt
+import re
 import socket
 import ssl
 import threading
@@ -106,6 +107,23 @@ def test_a_device_that_comes_back_keeps_its_place_and_its_waiting_task(fleet, no
         assert task.metadata.dst_node_id == node
         connection.push(Message(content=RecordDict({"u": ConfigRecord({"x": 1})}), reply_to=task))
         assert fleet.replies(task_id)[task_id].has_content()
+
+
+@pytest.mark.parametrize(("seconds", "what"), [(-90, "behind"), (4000, "ahead of")])
+def test_every_answer_tells_how_wrong_this_computer_s_clock_is(node, dial, monkeypatch, seconds, what):
+    class Wrong(dt.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return dt.datetime.now(tz) + dt.timedelta(seconds=seconds)
+
+    with dial() as connection:
+        connection.pull()
+        assert connection.clock_error is None
+        monkeypatch.setattr(transport, "datetime", Wrong)
+        connection.pull()
+        said = re.match(r"This computer's clock is (\d+) seconds (.+) the server's", connection.clock_error.what)
+    assert abs(int(said[1]) - abs(seconds)) <= 2
+    assert said[2] == what
 
 
 def test_an_answer_is_given_time_to_be_fetched_before_the_device_leaves(fleet, node, dial, monkeypatch):

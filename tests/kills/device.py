@@ -15,6 +15,8 @@ from safetensors.torch import save_file
 from fl_client import cli
 from fl_client.app import client_app
 from fl_client.clerk import Clerk
+from fl_client.conditions.consent import consented
+from fl_client.conditions.gate import Gate
 from fl_client.consent import ConsentBook
 from fl_client.home import Home, Identity, load_enrolment
 from fl_client.journal import open_journal
@@ -92,11 +94,12 @@ def take_part(number: int, place: Path, notes: Path, doom: Doom) -> None:
         identity = Identity.load(home, vault)
         journal = open_journal(home, vault, enrolment, identity)
         engine, stop = engine_by_name(settings.training.engine), threading.Event()
+        gate = Gate([consented(consent, enrolment.policy.hash)])
         participant = Participant(enrolment, settings.limits, consent, MemoryStore(number), journal, engine)
         app = client_app(Witness(participant, _shapes(enrolment.policy), notes))  # type: ignore[arg-type]
-        clerk = Clerk(home, enrolment, identity, journal, settings.limits, stop)
-        threading.Thread(target=_or_end, args=(clerk.run,), daemon=True).start()
-        NodeLoop(enrolment, identity.node, journal, app, consent, settings.node, stop, lambda state: None).run()
+        clerk = Clerk(home, enrolment, identity, journal, settings.limits)
+        threading.Thread(target=_or_end, args=(lambda: clerk.run(stop),), daemon=True).start()
+        NodeLoop(enrolment, identity.node, journal, app, consent, gate, settings.node, lambda state: None).run(stop)
 
 
 def _or_end(work: Callable[[], None]) -> None:
