@@ -15,6 +15,7 @@ from fl_client.consent import ConsentBook, Scope, State
 from fl_client.explain import odds_sentence, policy_paragraph
 from fl_client.home import Enrolment, Home, Identity, load_enrolment
 from fl_client.keys import KeyVault
+from fl_client.labels.cli import probe
 from fl_client.settings import load_settings
 from shared_models import commandline
 from shared_models.commandline import out, print_json
@@ -376,3 +377,6 @@ def _ask(prompt: str) -> str:
 def _text_or_file(given: str) -> str:
     path = Path(given)
     return path.read_text(encoding="utf-8") if len(given) < 256 and path.is_file() else given
+
+
+app.command(epilog="Example: fl-client probe")(probe)

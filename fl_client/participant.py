@@ -4,7 +4,8 @@ The order is the promise: limits and consent before training, the noised bytes a
 answer exists for anyone else.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 from fl_client.consent import ConsentBook, Scope
 from fl_client.home import Enrolment
 from fl_client.journal import Journal
+from fl_client.labels import PSEUDO
 from fl_client.settings import Limits
 from fl_client.training import local_update
 from shared_models.data.labels import scheme_by_name
@@ -38,6 +40,8 @@ class LabelledSequence(Protocol):
     def frames(self) -> np.ndarray: ...
     @property
     def label_index(self) -> int: ...
+    @property
+    def source(self) -> str: ...
 
 
 class SequenceStore(Protocol):
@@ -61,8 +65,11 @@ class Participant:
         journal: Journal,
         engine: GradientEngine,
         noise_for: Callable[[Task], NoiseSource] = lambda task: NoiseSource(),
+        *,
+        train_on_pseudo: bool = False,
     ) -> None:
         """noise_for: where a task's noise comes from; only a simulation, whose runs can be repeated, gives another
+        train_on_pseudo: whether the owner lets it train on what the model labelled, should the policy allow that too
 
         Raises PolicyError where the study's policy is beyond this device's limits.
         """
@@ -71,6 +78,7 @@ class Participant:
         self._enrolment, self._policy = enrolment, enrolment.policy
         self._consent, self._store, self._engine = consent, store, engine
         self._noise_for = noise_for
+        self._on_pseudo = train_on_pseudo and self._policy.pseudo_labels
         self._server = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.server_key))
         self._model = build_model(self._policy.model, len(scheme_by_name(self._policy.scheme).classes))
         self._features = FeatureCache(store.shelf)
@@ -102,7 +110,8 @@ class Participant:
 
     def _train(self, task: Task) -> dict[str, Tensor]:
         self._model.load_state_dict(task.weights)
-        sequences = _first(self._store.load_all(), self._policy.max_sequences)
+        usable = (one for one in self._store.load_all() if self._on_pseudo or one.source != PSEUDO)
+        sequences = list(islice(usable, self._policy.max_sequences))
         inputs = self._features.inputs(
             self._model,
             self._policy.trainable,
@@ -127,7 +136,3 @@ class Participant:
             engine=self._engine.name,
             update_hash=weights_hash(delta),
         )
-
-
-def _first(sequences: Iterator[LabelledSequence], count: int) -> Sequence[LabelledSequence]:
-    return [sequence for sequence, _ in zip(sequences, range(count), strict=False)]

@@ -62,6 +62,7 @@ class StoredSequence:
     id: str
     frames: np.ndarray
     label_index: int
+    source: str = "script"
 
 
 class MemoryStore:
@@ -91,10 +92,10 @@ class Laptop:
     store: MemoryStore
     limits: Limits = field(default_factory=Limits)
 
-    def participant(self) -> Participant:
+    def participant(self, train_on_pseudo: bool = False) -> Participant:
         """As a fresh start of the program makes it."""
-        engine = engine_by_name("fast")
-        return Participant(self.enrolment, self.limits, self.consent, self.store, self.journal(), engine)
+        facts = self.enrolment, self.limits, self.consent, self.store, self.journal(), engine_by_name("fast")
+        return Participant(*facts, train_on_pseudo=train_on_pseudo)
 
     def journal(self) -> Journal:
         return Journal(self.enrolment.policy, self.ledger(), self.home.outbox, self.home.erasures)
