@@ -15,6 +15,7 @@ from fl_client.consent import ConsentBook, Scope, State
 from fl_client.explain import odds_sentence, policy_paragraph
 from fl_client.home import Enrolment, Home, Identity, load_enrolment
 from fl_client.keys import KeyVault
+from fl_client.labels import PSEUDO
 from fl_client.labels.cli import probe
 from fl_client.settings import load_settings
 from shared_models import commandline
@@ -268,7 +269,8 @@ def list_data(home: HomeOption = _DEFAULT_HOME, as_json: JsonOption = False) -> 
         return
     for row in rows:
         out.print(f"{row['id']}  {row['captured_at']}  {_shown(row['label'])} ({row['source']})", soft_wrap=True)
-    out.print(f"{len(rows)} sequences")
+    guessed = sum(row["source"] == PSEUDO for row in rows)
+    out.print(f"{len(rows)} sequences" + (f", {guessed} of them labelled by the model itself" if guessed else ""))
 
 
 @data_app.command("delete", epilog="Example: fl-client data delete --all")

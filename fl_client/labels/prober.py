@@ -77,6 +77,7 @@ class Prober:
         self._open: _Open | None = None
         self._ended: dict[str, str] = {}
         self._answers: list[LabelEvent] = []
+        self._handed_out: list[LabelEvent] = []
         self._plan()
 
     def run(self, stop: Event) -> None:
@@ -129,9 +130,20 @@ class Prober:
     def due(self, until: float) -> list[LabelEvent]:
         """As LabelSource has it."""
         with self._lock:
-            due = [event for event in self._answers if event.seconds <= until]
+            self._handed_out = [event for event in self._answers if event.seconds <= until]
             self._answers = [event for event in self._answers if event.seconds > until]
-            return due
+            return list(self._handed_out)
+
+    def asked(self) -> float | None:
+        """When the question was shown whose frames are still needed, in seconds of the camera's timeline.
+
+        That is the one that waits, or one whose answer capture has not had the time to store: until it asks again for
+        what is due.
+        """
+        with self._lock:
+            waiting = [self._open.seconds] if self._open else []
+            answered = [event.seconds for event in (*self._handed_out, *self._answers)]
+            return min(answered + waiting, default=None)
 
     def _settle(self) -> float:
         """Takes back or ends what time has ended; the monotonic time now."""

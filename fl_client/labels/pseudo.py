@@ -4,18 +4,25 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from fl_client.labels.events import PSEUDO, LabelEvent
 from fl_client.settings import LabelSettings
 from shared_models.data.labels import LabelScheme
 
 
 class Reading(Protocol):
-    """What the model reads now: probabilities (K,) over `classes`, at `seconds` of the camera's timeline."""
+    """What the model reads now: probabilities (K,) over `classes`, at `seconds` of the camera's timeline.
+
+    whole: whether it rests on all frames of a window
+    """
 
     @property
     def classes(self) -> Sequence[str]: ...
     @property
-    def probabilities(self) -> Sequence[float]: ...
+    def probabilities(self) -> Sequence[float] | np.ndarray: ...
+    @property
+    def whole(self) -> bool: ...
     @property
     def seconds(self) -> float: ...
 
@@ -43,7 +50,7 @@ class PseudoLabels:
     def due(self, until: float) -> list[LabelEvent]:
         """As LabelSource has it: the present reading, where it counts."""
         reading = self._reader.reading() if self._wanted else None
-        if reading is None or reading.seconds > until or not self._far_enough(reading.seconds):
+        if reading is None or not reading.whole or reading.seconds > until or not self._far_enough(reading.seconds):
             return []
         probability, label = max(zip(reading.probabilities, reading.classes, strict=True))
         if not probability >= self._confidence or label not in self._scheme.classes or self._hold():

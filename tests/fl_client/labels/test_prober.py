@@ -33,6 +33,33 @@ def test_an_answer_is_a_label_at_the_time_the_question_was_shown(desk):
     assert desk.prober.pending() is None
 
 
+def test_the_frames_that_a_question_is_about_are_needed_until_its_answer_is_stored(desk):
+    assert desk.prober.asked() is None
+    probe = desk.until_asked()
+    shown = desk.camera
+    desk.spend(40)
+    assert desk.prober.asked() == shown
+    desk.prober.answer(probe.id, "happy")
+    assert desk.prober.asked() == shown
+    assert desk.prober.due(desk.camera)
+    assert desk.prober.asked() == shown
+    assert not desk.prober.due(desk.camera)
+    assert desk.prober.asked() is None
+
+
+@pytest.mark.parametrize("end", ["skip", "expire", "pause"])
+def test_they_are_not_needed_where_no_answer_comes(desk, end):
+    probe = desk.until_asked()
+    if end == "skip":
+        desk.prober.skip(probe.id)
+    elif end == "pause":
+        desk.allowed = False
+        desk.prober.tick()
+    else:
+        desk.spend(61)
+    assert desk.prober.asked() is None
+
+
 def test_a_question_names_its_choices_and_its_times(desk):
     probe = desk.until_asked()
     assert probe.choices == desk.scheme.classes
