@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from random import Random
 from threading import Event, Lock
 
+import numpy as np
+
 from fl_client.capture.window import Refusal
 from fl_client.labels.events import PROBE, LabelEvent
 from fl_client.labels.interruptions import Clock, Interruptions, SystemClock
@@ -98,8 +100,8 @@ class Prober:
             elif now >= self._latest:
                 self._plan()
 
-    def see(self, seconds: float, look: object) -> None:
-        """Take note of one frame at `seconds` of the camera's timeline: a crop, or the Refusal for it."""
+    def see(self, seconds: float, look: np.ndarray | Refusal) -> None:
+        """Take note of one frame at `seconds` of the camera's timeline: its crop, or why there is none."""
         with self._lock:
             if seconds <= self._presence.seconds:  # the camera started anew: no earlier time means anything now
                 self._presence = Presence()
@@ -155,7 +157,7 @@ class Prober:
         return now
 
     def _start_over(self) -> None:
-        self._end("taking part was paused, or the computer slept")
+        self._end("taking part was paused, the computer slept, or the camera started anew")
         self._answers.clear()
         self._plan()
 

@@ -105,12 +105,12 @@ class RunningProgram:
 
     def _ask(self, **request: str) -> dict[str, Any]:
         try:
-            with socket.socket(socket.AF_UNIX) as connection:
+            with _local_socket() as connection:
                 connection.settimeout(_PATIENCE_SECONDS)
                 connection.connect(str(self._path))
                 connection.sendall(json.dumps(request).encode() + b"\n")
                 reply: dict[str, Any] = json.loads(connection.makefile("rb").readline())
-        except (OSError, AttributeError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise UsageError(
                 "The program that asks cannot be reached", fix="Start it with `fl-client run`, or answer on its page"
             ) from error
@@ -122,11 +122,8 @@ class RunningProgram:
 @contextmanager
 def _listening(path: Path) -> Iterator[socket.socket]:
     """A socket at `path`, which a program that was killed may have left there. Raises OSError where it cannot be."""
-    family = getattr(socket, "AF_UNIX", None)
-    if family is None:
-        raise OSError("this system has no sockets in folders")
     path.unlink(missing_ok=True)
-    with socket.socket(family) as listener:
+    with _local_socket() as listener:
         listener.bind(str(path))
         try:
             path.chmod(0o600)
@@ -135,3 +132,11 @@ def _listening(path: Path) -> Iterator[socket.socket]:
             yield listener
         finally:
             path.unlink(missing_ok=True)
+
+
+def _local_socket() -> socket.socket:
+    """One that lies in a folder. Raises OSError where the system has none, such as Windows."""
+    family = getattr(socket, "AF_UNIX", None)
+    if family is None:
+        raise OSError("this system has no sockets in folders")
+    return socket.socket(family)

@@ -1,5 +1,6 @@
 """A student before a camera, on a clock that the test moves."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -38,7 +39,8 @@ class Desk:
     def __init__(self, scheme="basic-7", seed=1, **settings):
         self.clock, self.allowed, self.settings = FakeClock(), True, LabelSettings(**settings)
         self.scheme = scheme_by_name(scheme)
-        self.prober = Prober(self.scheme, self.settings, lambda: self.allowed, clock=self.clock, chance=Random(seed))
+        self.chance = Random(seed)
+        self.prober = Prober(self.scheme, self.settings, lambda: self.allowed, clock=self.clock, chance=self.chance)
         self.camera = 0.0
         self.shown = []
         """When questions were shown: the monotonic time."""
@@ -64,3 +66,27 @@ class Desk:
         probe = self.prober.pending()
         assert probe is not None
         return probe
+
+
+@dataclass
+class Reading:
+    seconds: float
+    probability: float = 0.99
+    label: str = "surprise"
+    whole: bool = True
+
+    @property
+    def classes(self):
+        return (self.label, "another")
+
+    @property
+    def probabilities(self):
+        return (self.probability, 1 - self.probability)
+
+
+class Reader:
+    def __init__(self, reading=None):
+        self.now = reading
+
+    def reading(self):
+        return self.now

@@ -1,6 +1,8 @@
 """When a question is asked, when it is not, and what becomes of an answer."""
 
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -89,6 +91,22 @@ def test_a_question_takes_one_tap(desk, first, second):
     tap[first]()
     refused(tap[second], {"answer": "it was answered already", "skip": "it was skipped already"}[first])
     assert len(desk.prober.due(math.inf)) == (first == "answer")
+
+
+def test_of_many_taps_at_once_one_counts(desk):
+    probe, together = desk.until_asked(), threading.Barrier(8)
+
+    def tap(_):
+        together.wait(10)
+        try:
+            desk.prober.answer(probe.id, "fear")
+        except DataError:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(tap, range(8))) == 1
+    assert len(desk.prober.due(math.inf)) == 1
 
 
 @pytest.mark.parametrize("act", ["answer", "skip"])

@@ -1,7 +1,6 @@
 """The model's own labels: rare, sure, of basic emotions only, and only where they are wanted."""
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,32 +13,9 @@ from fl_client.labels.pseudo import PseudoLabels
 from fl_client.settings import LabelSettings
 from fl_client.store import Store
 from shared_models.data.labels import scheme_by_name
+from tests.fl_client.labels.desk import Reader, Reading
 
 BASIC, LEARNER = scheme_by_name("basic-7"), scheme_by_name("learner-4x4")
-
-
-@dataclass
-class Reading:
-    seconds: float
-    probability: float = 0.99
-    label: str = "surprise"
-    whole: bool = True
-
-    @property
-    def classes(self):
-        return (self.label, "another")
-
-    @property
-    def probabilities(self):
-        return (self.probability, 1 - self.probability)
-
-
-class Reader:
-    def __init__(self, reading=None):
-        self.now = reading
-
-    def reading(self):
-        return self.now
 
 
 def labels(reader, scheme=BASIC, hold=lambda: False, **settings):
