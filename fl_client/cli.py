@@ -14,6 +14,8 @@ from fl_client.consent import ConsentBook, Scope, State
 from fl_client.explain import odds_sentence, policy_paragraph
 from fl_client.home import Enrolment, Home, Identity, load_enrolment
 from fl_client.keys import KeyVault
+from fl_client.labels import PSEUDO
+from fl_client.labels.cli import probe
 from fl_client.settings import load_settings
 from shared_models import commandline
 from shared_models.commandline import out, print_json
@@ -275,7 +277,8 @@ def list_data(home: HomeOption = _DEFAULT_HOME, as_json: JsonOption = False) -> 
         return
     for row in rows:
         out.print(f"{row['id']}  {row['captured_at']}  {_shown(row['label'])} ({row['source']})", soft_wrap=True)
-    out.print(f"{len(rows)} sequences")
+    guessed = sum(row["source"] == PSEUDO for row in rows)
+    out.print(f"{len(rows)} sequences" + (f", {guessed} of them labelled by the model itself" if guessed else ""))
 
 
 @data_app.command("delete", epilog="Example: fl-client data delete --all")
@@ -347,3 +350,6 @@ def _ask(prompt: str) -> str:
 def _text_or_file(given: str) -> str:
     path = Path(given)
     return path.read_text(encoding="utf-8") if len(given) < 256 and path.is_file() else given
+
+
+app.command(epilog="Example: fl-client probe")(probe)

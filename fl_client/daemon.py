@@ -62,7 +62,16 @@ class Daemon:
         policy, consent = enrolment.policy, self._consent
         self._gate = gate_of(settings.training, consent, policy.hash)
         engine = engine_by_name(settings.training.engine)
-        participant = Participant(enrolment, settings.limits, consent, store, journal, engine, look_up=self._look_up)
+        participant = Participant(
+            enrolment,
+            settings.limits,
+            consent,
+            store,
+            journal,
+            engine,
+            look_up=self._look_up,
+            train_on_pseudo=settings.labels.train_on_pseudo,
+        )
         app = client_app(participant)
         self._capture = CaptureWorker(camera, finder, labels, store, policy, consent)
         self._node = NodeLoop(

@@ -16,11 +16,12 @@ _GUESSERS = {
 
 def policy_paragraph(policy: Policy) -> str:
     """One paragraph: what stays, what leaves, how often, and what that may cost."""
+    guessed = " Where you switch it on, that includes moments that the model labelled by itself."
     return (
         "Pictures never leave this computer. When you give a label, the last moments before it are kept here,"
         f" encrypted, at most {policy.max_sequences} of them. In at most {policy.participations} rounds over the"
         " whole study this computer trains a small part of a shared model on them, adds random noise, and sends"
-        f" only the noised change. {_PROTECTED[policy.unit]} up to epsilon"
+        f" only the noised change.{guessed if policy.pseudo_labels else ''} {_PROTECTED[policy.unit]} up to epsilon"
         f" {policy.epsilon:g} (delta {policy.delta:g}) in total; what is spent is never refunded."
     )
 

@@ -39,6 +39,7 @@ class Home:
         self.receipt = root / "receipt.json"
         self.withdrawal = root / "withdrawal.json"
         self.status = root / "status.json"
+        self.questions = root / "questions.sock"
         self.log = root / "client.log"
         self.lock = root / "running.lock"
 

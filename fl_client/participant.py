@@ -4,7 +4,8 @@ The order is the promise: limits and consent before training, the noised bytes a
 answer exists for anyone else.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from fl_client.consent import ConsentBook, Scope
 from fl_client.home import Enrolment
 from fl_client.interruptible import InterruptibleEngine
 from fl_client.journal import Journal
+from fl_client.labels import PSEUDO
 from fl_client.settings import Limits
 from fl_client.training import local_update
 from shared_models.data.labels import scheme_by_name
@@ -41,6 +43,8 @@ class LabelledSequence(Protocol):
     def frames(self) -> np.ndarray: ...
     @property
     def label_index(self) -> int: ...
+    @property
+    def source(self) -> str: ...
 
 
 class SequenceStore(Protocol):
@@ -64,10 +68,13 @@ class Participant:
         journal: Journal,
         engine: GradientEngine,
         noise_for: Callable[[Task], NoiseSource] = lambda task: NoiseSource(),
+        *,
         look_up: Callable[[], None] | None = None,
+        train_on_pseudo: bool = False,
     ) -> None:
         """noise_for: where a task's noise comes from; only a simulation, whose runs can be repeated, gives another
-        look_up:   called at least every half second of training; what it raises ends the training
+        look_up: called at least every half second of training; what it raises ends the training
+        train_on_pseudo: whether the owner lets it train on what the model labelled, should the policy allow that too
 
         Raises PolicyError where the study's policy is beyond this device's limits.
         """
@@ -77,6 +84,7 @@ class Participant:
         self._consent, self._store, self._noise_for = consent, store, noise_for
         self._engine = engine if look_up is None else InterruptibleEngine(engine, look_up)
         self._look_up = look_up
+        self._on_pseudo = train_on_pseudo and self._policy.pseudo_labels
         self._server = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.server_key))
         self._model = build_model(self._policy.model, len(scheme_by_name(self._policy.scheme).classes))
         self._features = FeatureCache(store.shelf)
@@ -108,7 +116,9 @@ class Participant:
 
     def _train(self, task: Task) -> dict[str, Tensor]:
         self._model.load_state_dict(task.weights)
-        sequences = _first(self._looking_up(self._store.load_all()), self._policy.max_sequences)
+        stored = self._looking_up(self._store.load_all())
+        usable = (one for one in stored if self._on_pseudo or one.source != PSEUDO)
+        sequences = list(islice(usable, self._policy.max_sequences))
         inputs = self._features.inputs(
             self._model,
             self._policy.trainable,
@@ -139,7 +149,3 @@ class Participant:
             engine=self._engine.name,
             update_hash=weights_hash(delta),
         )
-
-
-def _first(sequences: Iterator[LabelledSequence], count: int) -> Sequence[LabelledSequence]:
-    return [sequence for sequence, _ in zip(sequences, range(count), strict=False)]

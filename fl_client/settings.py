@@ -2,9 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from shared_models.errors import PolicyError, SettingsError
 from shared_models.privacy.mechanism import Positive, Unit
@@ -72,6 +72,32 @@ class NodeSettings(_Section):
     retry_seconds: Positive = 10.0
 
 
+class LabelSettings(_Section):
+    """When this device asks how its owner feels, and what becomes of labels that nobody gave."""
+
+    shortest_minutes: Positive = 10.0
+    longest_minutes: Positive = 15.0
+    answer_seconds: Positive = 60.0
+    pseudo: bool = False
+    """Whether the model's own reading is kept as a label."""
+    pseudo_confidence: Annotated[float, Field(gt=0, le=1)] = 0.95
+    train_on_pseudo: bool = False
+    """Whether this device may train on such labels, where the study's policy allows it too."""
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.longest_minutes < self.shortest_minutes:
+            raise ValueError("longest_minutes must be at least shortest_minutes")
+        if self.answer_seconds > self.interval_seconds[0]:
+            raise ValueError("answer_seconds must be at most shortest_minutes, or two questions would wait at once")
+        return self
+
+    @property
+    def interval_seconds(self) -> tuple[float, float]:
+        """The shortest and the longest time between two questions."""
+        return 60 * self.shortest_minutes, 60 * self.longest_minutes
+
+
 class TrainingSettings(_Section):
     """When this device trains, and how: every engine gives the same numbers, and the ledger names which was used."""
 
@@ -87,6 +113,7 @@ class Settings(_Section):
     limits: Limits = Limits()
     training: TrainingSettings = TrainingSettings()
     capture: CaptureSettings = CaptureSettings()
+    labels: LabelSettings = LabelSettings()
     node: NodeSettings = NodeSettings()
 
 

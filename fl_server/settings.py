@@ -79,6 +79,7 @@ class PolicySettings(_Section):
     stack_units: bool = False
     denominator: Count = 40
     max_sequences: Count = 60
+    pseudo_labels: bool = False
     learning_rate: Positive = 2.0
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
     proximal: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0

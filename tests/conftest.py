@@ -62,6 +62,7 @@ class StoredSequence:
     id: str
     frames: np.ndarray
     label_index: int
+    source: str = "script"
 
 
 class MemoryStore:

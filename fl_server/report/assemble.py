@@ -82,7 +82,7 @@ def build_with_record(folder: FederationFolder, supersedes: str | None = None) -
         | {
             "frames_per_sequence": SEQUENCE_FRAMES,
             "synthetic": settings.study.synthetic,
-            "source": texts.SOURCES[settings.study.synthetic],
+            "source": texts.data_source(settings.study.synthetic, policy.pseudo_labels),
         },
         "consent": _consent(settings, record),
         "utility_bias": _utility(settings, first, _current(record, checkpoints, last)),

@@ -44,10 +44,18 @@ TRUST: dict[str, Any] = {
     "secure_sum": False,
     "collusion": "All other devices and the server together learn no more about a sequence than the claim allows.",
 }
-SOURCES = {
+_SOURCES = {
     True: "videos of rendered faces, as the operator declares",
     False: "the webcams of the people who take part, on their own computers",
 }
+
+
+def data_source(synthetic: bool, pseudo_labels: bool) -> str:
+    """Where pictures come from, and that some labels may be the model's own where the policy allows that."""
+    guessed = "; where a participant switched it on, some labels are the model's own guesses"
+    return _SOURCES[synthetic] + (guessed if pseudo_labels else "")
+
+
 AGREEMENT = "yes: every accountant lies within its known slack of the claimed figure"
 NOT_COUNTED = "not asked: there is no figure to agree with"
 METHODS = {

@@ -32,6 +32,11 @@ class LabelScheme:
     classes: tuple[str, ...]
     aliases: dict[str, str] = field(default_factory=lambda: dict(_ALIASES), compare=False, repr=False)
 
+    @property
+    def has_levels(self) -> bool:
+        """Whether its classes are a learner's states, each at a level, such as `boredom:3`; else they are emotions."""
+        return any(":" in name for name in self.classes)
+
     def index(self, label: str) -> int:
         """The class index of `label`, by its name or a usual alias.
 

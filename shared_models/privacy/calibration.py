@@ -97,6 +97,7 @@ def calibrated(
     update_noise: float | None = None,
     stack_units: bool = False,
     proximal: float = 0.0,
+    pseudo_labels: bool = False,
     **rest: object,
 ) -> Policy:
     """The policy with the least noise that keeps each protected unit within (epsilon, delta) over a device's life.
@@ -125,6 +126,7 @@ def calibrated(
             "update_noise": update_noise if shared else None,
             "stack_units": stack_units,
             "proximal": proximal,
+            "pseudo_labels": pseudo_labels,
             **rest,
         }
     )

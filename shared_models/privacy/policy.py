@@ -66,6 +66,8 @@ class Policy(BaseModel):
     """Public stand-in for the number of sequences in a step: gradient sums are divided by it."""
     max_sequences: Count
     """The most sequences that one device stores and trains on."""
+    pseudo_labels: bool
+    """Whether a device whose owner wants it may also train on sequences that the model itself has labelled."""
     learning_rate: Positive
     momentum: Annotated[float, Field(ge=0, lt=1)]
     proximal: Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -130,6 +130,7 @@ class _Stored:
     id: str
     frames: np.ndarray
     label_index: int
+    source: str = "script"
 
 
 class _Shelf:

@@ -11,6 +11,11 @@ def test_the_paragraph_says_what_stays_what_leaves_and_what_it_may_cost(policy):
     assert "never refunded" in text
 
 
+def test_a_study_that_takes_the_model_s_own_labels_says_so(policy, make_policy):
+    assert "the model labelled by itself" in policy_paragraph(make_policy(pseudo_labels=True))
+    assert "the model labelled by itself" not in policy_paragraph(policy)
+
+
 def test_the_odds_are_those_after_the_last_round(policy):
     worst = odds(policy.epsilon, policy.delta, policy.mu_after(policy.participations))
     text = odds_sentence(policy)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -233,6 +234,30 @@ def test_only_the_first_sequences_are_used(make_laptop, task_record, policy, mon
     monkeypatch.setattr(participant_module, "local_update", watch)
     make_laptop(sequences=policy.max_sequences + 3).participant().answer(task_record())
     assert used == [(policy.max_sequences, [0, 1, 2, 3])]
+
+
+@pytest.mark.parametrize(
+    ("policy_allows", "owner_allows", "used"),
+    [(False, False, [0, 2]), (True, False, [0, 2]), (False, True, [0, 2]), (True, True, [0, 1, 2, 3])],
+)
+def test_what_the_model_labelled_is_trained_on_only_where_policy_and_owner_allow_it(
+    make_laptop, make_policy, task_record, monkeypatch, policy_allows, owner_allows, used
+):
+    used_targets, train = [], participant_module.local_update
+
+    def watch(model, policy, inputs, targets, *others):
+        used_targets.append(targets.argmax(dim=1).tolist())
+        return train(model, policy, inputs, targets, *others)
+
+    monkeypatch.setattr(participant_module, "local_update", watch)
+    policy = make_policy(pseudo_labels=policy_allows)
+    laptop = make_laptop(sequences=4)
+    laptop.enrolment = laptop.enrolment.model_copy(update={"policy": policy})
+    laptop.agree()
+    for position in (1, 3):
+        laptop.store.sequences[position] = replace(laptop.store.sequences[position], source="pseudo")
+    laptop.participant(train_on_pseudo=owner_allows).answer(task_record(policy_hash=policy.hash))
+    assert used_targets == [used]
 
 
 def test_a_full_disk_under_the_outbox_costs_nothing(laptop, task_record, monkeypatch):

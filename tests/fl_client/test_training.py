@@ -39,6 +39,7 @@ FIELDS: dict[str, Any] = {
     "min_rounds_between": 0,
     "denominator": 4,
     "max_sequences": MOST,
+    "pseudo_labels": False,
     "learning_rate": 0.8,
     "momentum": 0.6,
     "proximal": 0.0,

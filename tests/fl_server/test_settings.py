@@ -169,6 +169,7 @@ CHANGED = {
     "stack_units": True,
     "denominator": 41,
     "max_sequences": 61,
+    "pseudo_labels": True,
     "learning_rate": 1.5,
     "momentum": 0.5,
     "proximal": 0.25,

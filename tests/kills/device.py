@@ -42,6 +42,7 @@ class Sequence:
     id: str
     frames: np.ndarray
     label_index: int
+    source: str = "script"
 
 
 class MemoryStore:

@@ -163,6 +163,12 @@ def test_a_simulation_has_no_questions_to_show(study) -> None:
     assert report.data.synthetic is True
 
 
+def test_a_study_that_takes_the_model_s_own_labels_says_so(study) -> None:
+    assert "guesses" not in build_report(study.folder).data.source
+    change_settings(study.folder, "pseudo_labels = false", "pseudo_labels = true")
+    assert "some labels are the model's own guesses" in build_report(study.folder).data.source
+
+
 def test_an_audit_in_the_folder_is_part_of_the_report(study) -> None:
     assert build_report(study.folder).audit is None
     audit = {

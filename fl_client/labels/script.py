@@ -1,34 +1,19 @@
-"""Labels as they arrive: what a student felt, and when."""
+"""Labels written down in advance, in the place of a student's taps."""
 
 import csv
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from fl_client.labels.events import SCRIPT, LabelEvent
 from shared_models.data.labels import LabelScheme
 from shared_models.errors import DataError
 
 _COLUMNS = ["seconds", "label"]
 
 
-@dataclass(frozen=True)
-class LabelEvent:
-    """One label: `seconds` on the camera's own timeline, a class name, and who or what gave it."""
-
-    seconds: float
-    label: str
-    source: str
-
-
-class LabelSource(Protocol):
-    def due(self, until: float) -> list[LabelEvent]:
-        """The events at or before `until` seconds that were not handed out yet, in order of time."""
-
-
 class LabelScript:
-    """Label events written down in advance: they stand for a student's taps."""
+    """The label events of a file, each at its time."""
 
     def __init__(self, events: Iterable[LabelEvent]) -> None:
         self._events = list(events)
@@ -72,7 +57,7 @@ def _events(path: Path, lines: Iterable[str], scheme: LabelScheme) -> list[Label
             raise DataError(
                 f"{where}: {seconds:g} s is not after {events[-1].seconds:g} s", fix="Sort the lines by time"
             )
-        events.append(LabelEvent(seconds, _label(where, row[1], scheme), "script"))
+        events.append(LabelEvent(seconds, _label(where, row[1], scheme), SCRIPT))
     return events
 
 
