@@ -15,6 +15,7 @@ from fl_client.consent import ConsentBook, Scope, State
 from fl_client.explain import odds_sentence, policy_paragraph
 from fl_client.home import Enrolment, Home, Identity, load_enrolment
 from fl_client.keys import KeyVault
+from fl_client.live.cli import watch
 from fl_client.settings import load_settings
 from shared_models import commandline
 from shared_models.commandline import out, print_json
@@ -24,6 +25,7 @@ app = commandline.program("Attune on a student's laptop: capture, train privatel
 
 data_app = typer.Typer(help="What is stored on this device.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.command(epilog="Example: fl-client watch --camera 0")(watch)
 
 
 def _pass_on(home: Path) -> Path:

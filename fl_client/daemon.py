@@ -55,7 +55,9 @@ class Daemon:
         self._failure: BaseException | None = None
         self._journal = journal
         engine = engine_by_name(settings.training.engine)
-        participant = Participant(enrolment, settings.limits, self._consent, store, self._journal, engine)
+        participant = Participant(
+            enrolment, settings.limits, self._consent, store, self._journal, engine, keep_model=home.model
+        )
         self._node = NodeLoop(
             enrolment,
             identity.node,

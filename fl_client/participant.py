@@ -5,6 +5,7 @@ answer exists for anyone else.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -19,10 +20,11 @@ from fl_client.journal import Journal
 from fl_client.settings import Limits
 from fl_client.training import local_update
 from shared_models.data.labels import scheme_by_name
+from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.errors import WireError
 from shared_models.networks.features import FeatureCache, Shelf
 from shared_models.networks.registry import build_model
-from shared_models.networks.weights import weights_hash
+from shared_models.networks.weights import WeightsHeader, save_model, weights_hash
 from shared_models.privacy.events import Intent
 from shared_models.privacy.gradients import GradientEngine
 from shared_models.privacy.noise import NoiseSource
@@ -61,8 +63,10 @@ class Participant:
         journal: Journal,
         engine: GradientEngine,
         noise_for: Callable[[Task], NoiseSource] = lambda task: NoiseSource(),
+        keep_model: Path | None = None,
     ) -> None:
         """noise_for: where a task's noise comes from; only a simulation, whose runs can be repeated, gives another
+        keep_model: where the study's weights of the newest task are kept, for the student's own live reading
 
         Raises PolicyError where the study's policy is beyond this device's limits.
         """
@@ -70,7 +74,7 @@ class Participant:
         self.journal = journal
         self._enrolment, self._policy = enrolment, enrolment.policy
         self._consent, self._store, self._engine = consent, store, engine
-        self._noise_for = noise_for
+        self._noise_for, self._keep_model = noise_for, keep_model
         self._server = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.server_key))
         self._model = build_model(self._policy.model, len(scheme_by_name(self._policy.scheme).classes))
         self._features = FeatureCache(store.shelf)
@@ -102,6 +106,7 @@ class Participant:
 
     def _train(self, task: Task) -> dict[str, Tensor]:
         self._model.load_state_dict(task.weights)
+        self._keep(task)
         sequences = _first(self._store.load_all(), self._policy.max_sequences)
         inputs = self._features.inputs(
             self._model,
@@ -114,6 +119,18 @@ class Participant:
         for row, sequence in zip(targets, sequences, strict=True):
             row[sequence.label_index] = 1.0
         return local_update(self._model, self._policy, inputs, targets, self._noise_for(task), self._engine)
+
+    def _keep(self, task: Task) -> None:
+        """Before training, which changes the model in place: what is kept is the study's alone."""
+        if self._keep_model is None:
+            return
+        header = WeightsHeader(
+            model=self._policy.model,
+            scheme=self._policy.scheme,
+            input_shape=(SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE),
+            training_data=f"the model of the study {task.study} before its round {task.round}",
+        )
+        save_model(self._keep_model, self._model, header)
 
     def _intent(self, task: Task, delta: dict[str, Tensor]) -> Intent:
         return Intent(
