@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from shared_models.errors import ModelError
 
@@ -44,7 +44,7 @@ class OnnxModel:
             self._session = onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
             properties = self._session.get_modelmeta().custom_metadata_map
             self.header = OnnxHeader.model_validate_json(properties[HEADER_KEY])
-        except (Exception, ValidationError) as error:
+        except Exception as error:
             raise ModelError(
                 "The exported model cannot be used",
                 why="it is damaged, or Attune did not export it",
@@ -62,7 +62,12 @@ class OnnxModel:
 
 
 class OnnxStep(OnnxModel):
-    """A streaming step, with the state of its streams; `restart` comes first."""
+    """A streaming step, with the state of its streams; `restart` comes first. Raises ModelError for another file."""
+
+    def __init__(self, exported: bytes) -> None:
+        super().__init__(exported)
+        if "frame" not in self.inputs:
+            raise ModelError("The exported model is no streaming step", fix="Name the file whose name ends in -step")
 
     def restart(self, streams: int = 1) -> None:
         """From now on there are so many streams, and none has seen a frame."""
