@@ -39,7 +39,7 @@ def watch(
 
     place, stop = Home(home), Event()
     enrolment, settings, consent = load_enrolment(place), load_settings(place.settings), ConsentBook(home)
-    reader = LiveReader(enrolment, place)
+    reader = LiveReader.of_device(place, enrolment.policy)
     consent.require(Scope.CAPTURE, enrolment.policy.hash)
     if is_held(place.lock):
         raise UsageError(

@@ -32,7 +32,7 @@ def _bars(reading: Reading) -> Table:
     table = Table.grid(padding=(0, 1))
     for name, probability in zip(reading.classes, reading.probabilities, strict=True):
         chosen = "bold" if name == reading.label else ""
-        bar = ProgressBar(total=1.0, completed=float(probability), width=_BAR)
+        bar = ProgressBar(total=1.0, completed=float(probability), width=_BAR, complete_style="cyan")
         table.add_row(Text(name, style=chosen), bar, Text(f"{probability:4.0%}", style=chosen))
     return table
 

@@ -9,13 +9,14 @@ from threading import Event, Lock
 import numpy as np
 
 from fl_client.capture.window import Refusal
-from fl_client.home import Enrolment, Home, load_enrolment
+from fl_client.home import Home, load_enrolment
 from fl_client.live.model import ModelSource
 from fl_client.live.permission import require_live_reading
 from fl_client.live.reading import Reading
 from fl_client.live.streams import WindowStreams
 from shared_models.data.sequences import SEQUENCE_FRAMES
 from shared_models.errors import AttuneError, ModelError
+from shared_models.privacy.policy import Policy
 
 _STEP_SECONDS = 2.0 / SEQUENCE_FRAMES  # as capture cuts windows for training
 _LONGEST_GAP_SECONDS = 0.5  # without a clear face: beyond it there is nothing to read
@@ -36,14 +37,13 @@ class LiveReader:
     name = "live reader"
 
     def __init__(
-        self, enrolment: Enrolment, home: Home, newer: Callable[[], WindowStreams | None] | None = None
+        self, newer: Callable[[], WindowStreams | None], require_allowed: Callable[[], None] = lambda: None
     ) -> None:
-        """newer: gives each model once, when it is there; a ModelSource on the device's files where not given
-
-        Raises ConsentError where the study does not allow live reading.
+        """newer:           gives each model once, when it is there; raises ModelError where there is none
+        require_allowed: raises ConsentError where the study does not allow live reading, now
         """
-        require_live_reading(enrolment)
-        self._home, self._newer = home, newer or ModelSource(home.model, enrolment.policy).newer
+        require_allowed()
+        self._newer, self._require_allowed = newer, require_allowed
         self._lock = Lock()
         self._model: WindowStreams | None = None
         self._next: WindowStreams | None = None
@@ -54,6 +54,14 @@ class LiveReader:
         self._off, self._without = "", "starting"
         self.face = "nothing seen yet"
         """What was last seen: `clear`, or why a frame was of no use."""
+
+    @classmethod
+    def of_device(cls, home: Home, policy: Policy) -> "LiveReader":
+        """The reader of the device in `home`: its terms decide, its newest weights are read with.
+
+        Raises ConsentError where the study does not allow live reading.
+        """
+        return cls(ModelSource(home.model, policy).newer, lambda: require_live_reading(load_enrolment(home)))
 
     @property
     def state(self) -> str:
@@ -73,7 +81,7 @@ class LiveReader:
         """
         off, model = "", None
         try:
-            require_live_reading(load_enrolment(self._home))
+            self._require_allowed()
             model = self._newer()
         except ModelError as error:
             log.warning("%s", error)

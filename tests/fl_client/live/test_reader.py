@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fl_client.capture.window import Refusal
+from fl_client.live import model as model_module
 from fl_client.live import reader as module
 from fl_client.live.reader import LiveReader
 from fl_client.live.streams import WindowStreams
@@ -20,12 +21,12 @@ def crop(number):
 
 
 @pytest.fixture
-def make(reading_laptop):
+def make():
     """`make(model, ...)`: a reader that is given each of these in turn, one a refresh."""
 
     def make(*models):
         waiting = list(models)
-        reader = LiveReader(reading_laptop.enrolment, reading_laptop.home, lambda: waiting.pop(0) if waiting else None)
+        reader = LiveReader(lambda: waiting.pop(0) if waiting else None)
         reader.refresh()
         return reader
 
@@ -61,14 +62,14 @@ def test_without_a_model_nothing_is_read_and_nothing_fails(make, model):
     assert (reader.reading(), reader.state) == (None, "starting")
 
 
-def test_a_reason_why_there_is_no_model_is_kept(reading_laptop):
+def test_a_reason_why_there_is_no_model_is_kept():
     def missing():
         missing.asked += 1
         if missing.asked == 1:
             raise ModelError("There are no starter weights")
 
     missing.asked = 0
-    reader = LiveReader(reading_laptop.enrolment, reading_laptop.home, missing)
+    reader = LiveReader(missing)
     for _ in range(2):
         reader.refresh()
         assert reader.state == "There are no starter weights."
@@ -156,9 +157,9 @@ def test_where_nobody_is_read_a_newer_model_takes_over_with_the_next_face(make, 
     assert reader.reading().label == "happiness"
 
 
-def test_models_that_arrive_while_frames_do_leave_no_gap(reading_laptop, starter):
+def test_models_that_arrive_while_frames_do_leave_no_gap(starter):
     stop = threading.Event()
-    reader = LiveReader(reading_laptop.enrolment, reading_laptop.home, lambda: WindowStreams(starter[1].step))
+    reader = LiveReader(lambda: WindowStreams(starter[1].step))
     reader.refresh()
     failures = []
 
@@ -181,28 +182,28 @@ def test_models_that_arrive_while_frames_do_leave_no_gap(reading_laptop, starter
     assert failures == []
 
 
-def test_it_works_until_it_is_stopped(reading_laptop, model):
+def test_it_works_until_it_is_stopped(model):
     stop = threading.Event()
-    reader = LiveReader(reading_laptop.enrolment, reading_laptop.home, lambda: stop.set() or model)
+    reader = LiveReader(lambda: stop.set() or model)
     reader.run(stop)
     assert reader.state == "reading"
 
 
 def test_where_the_study_does_not_allow_it_there_is_no_reader(make_laptop):
     laptop = make_laptop()
+    laptop.enrolment.save(laptop.home)
     with pytest.raises(ConsentError, match="Live reading is off in this study") as refused:
-        LiveReader(laptop.enrolment, laptop.home)
+        LiveReader.of_device(laptop.home, laptop.enrolment.policy)
     assert refused.value.exit_code == 21
 
 
-def test_where_the_study_allows_it_no_more_the_reading_ends(make, model, reading_laptop):
-    reader = make(model)
-    feed(reader, range(4))
-    assert reader.reading()
-    for allowed in (False, True):
-        reading_laptop.enrolment.model_copy(update={"live_reading": allowed}).save(reading_laptop.home)
+def test_where_the_study_allows_it_no_more_the_reading_ends(reading_laptop, starter, monkeypatch):
+    monkeypatch.setattr(model_module, "convert", lambda *_: starter[1].step)
+    home, enrolment = reading_laptop.home, reading_laptop.enrolment
+    reader = LiveReader.of_device(home, enrolment.policy)
+    for allowed in (True, False, True):
+        enrolment.model_copy(update={"live_reading": allowed}).save(home)
         reader.refresh()
-        feed(reader, range(4), start=4 * STEP)
-        assert (reader.reading() is not None) == allowed
-        assert (reader.state == "reading") == allowed
+        feed(reader, range(4))
+        assert (reader.reading() is not None) == (reader.state == "reading") == allowed
         assert allowed or "Live reading is off in this study" in reader.state
