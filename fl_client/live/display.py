@@ -14,6 +14,9 @@ _FACES = {
     "no_face": "no face in the picture",
     "several_faces": "more than one face: nothing is read",
     "small_face": "the face is too far away",
+    "turned": "the face is turned away",
+    "too_dark": "the face is too dark",
+    "too_bright": "the face is too bright",
     "blurred": "the face is blurred",
 }
 

@@ -7,7 +7,7 @@ from threading import Event
 
 import numpy as np
 
-from fl_client.capture.loop import CaptureLoop
+from fl_client.capture.loop import CaptureCounts, CaptureLoop
 from fl_client.capture.sources import FrameSource
 from fl_client.capture.window import Refusal
 from fl_client.consent import ConsentBook, Scope
@@ -16,7 +16,7 @@ from fl_client.labels import LabelEvent
 from fl_client.live.reader import LiveReader
 from fl_client.live.reading import Reading
 from shared_models.data.faces import FaceFinder
-from shared_models.data.labels import scheme_by_name
+from shared_models.data.labels import LabelScheme, scheme_by_name
 from shared_models.errors import StorageError
 
 
@@ -46,7 +46,7 @@ def watch(
 
     Raises CameraError where the source fails. While capture is paused no frame is looked at.
     """
-    began = time.monotonic()
+    began, policy = time.monotonic(), enrolment.policy
 
     def on_look(seconds: float, look: np.ndarray | Refusal) -> None:
         stop.wait(max(0.0, began + seconds - time.monotonic()))
@@ -55,15 +55,22 @@ def watch(
         if reading is not None and reading.seconds == seconds:
             show(reading)
 
-    policy, nothing = enrolment.policy, Nothing()
-    CaptureLoop(
-        source,
-        finder,
-        nothing,
-        nothing,
-        scheme_by_name(policy.scheme),
-        capacity=0,
-        stop=stop,
-        paused=lambda: not consent.current().allows(Scope.CAPTURE, policy.hash),
-        on_look=on_look,
+    def paused() -> bool:
+        return not consent.current().allows(Scope.CAPTURE, policy.hash)
+
+    only_look(source, finder, scheme_by_name(policy.scheme), stop, on_look, paused)
+
+
+def only_look(
+    source: FrameSource,
+    finder: FaceFinder,
+    scheme: LabelScheme,
+    stop: Event,
+    on_look: Callable[[float, np.ndarray | Refusal], None],
+    paused: Callable[[], bool] = lambda: False,
+) -> CaptureCounts:
+    """Capture's own way from frame to crop, with nothing to keep and nowhere to keep it. Raises CameraError."""
+    nothing = Nothing()
+    return CaptureLoop(
+        source, finder, nothing, nothing, scheme, capacity=0, stop=stop, paused=paused, on_look=on_look
     ).run()

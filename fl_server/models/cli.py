@@ -126,14 +126,14 @@ def export(
 def _table_of(rows: "list[Precision]") -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("weights")
-    for column in ("accuracy", "UAR", "macro F1", "step MB", "window MB", "ms a step"):
+    for column in ("accuracy", "UAR", "macro F1", "step's MB", "ms a step"):
         table.add_column(column, justify="right")
     table.add_column("")
     for row in rows:
         table.add_row(
             row.precision,
             *(f"{value:.3f}" for value in (row.accuracy, row.uar, row.macro_f1)),
-            *(f"{value / 1e6:.2f}" for value in (row.step_bytes, row.window_bytes)),
+            f"{row.step_bytes / 1e6:.2f}",
             f"{row.step_ms:.2f}",
             "written" if row.kept else "does not pay",
         )

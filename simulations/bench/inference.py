@@ -18,11 +18,10 @@ import cv2
 import numpy as np
 import torch
 
-from fl_client.capture.loop import CaptureLoop
 from fl_client.capture.sources import FrameSource, open_source
 from fl_client.live.reader import LiveReader
 from fl_client.live.streams import WindowStreams
-from fl_client.live.watch import Nothing
+from fl_client.live.watch import only_look
 from fl_client.settings import CaptureSettings
 from shared_models.data.faces import FaceFinder, HaarFinder, YuNetFinder
 from shared_models.data.labels import scheme_by_name
@@ -106,18 +105,8 @@ def _pipeline(step: bytes, finder: FaceFinder, frames: list[tuple[float, np.ndar
     """CPU milliseconds of each frame after the first window, and how many frames had a usable face."""
     reader = LiveReader(lambda: WindowStreams(step))
     reader.refresh()
-    source, nothing = Metered(frames), Nothing()
-    counts = CaptureLoop(
-        source,
-        finder,
-        nothing,
-        nothing,
-        scheme_by_name(_SCHEME),
-        capacity=0,
-        stop=Event(),
-        paused=lambda: False,
-        on_look=reader.see,
-    ).run()
+    source = Metered(frames)
+    counts = only_look(source, finder, scheme_by_name(_SCHEME), Event(), reader.see)
     return source.spent[_WARM_UP:], counts.usable
 
 
