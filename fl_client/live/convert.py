@@ -19,12 +19,18 @@ def convert(initial: str, model: str, scheme: str) -> bytes:
     command = [sys.executable, "-m", "fl_client.live.convert", initial, model, scheme]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_PATIENCE_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ModelError("The model could not be made ready for live reading", why=str(error)) from error
+    except subprocess.TimeoutExpired as error:
+        raise _not_ready(f"it took more than {_PATIENCE_SECONDS:g} seconds") from error
+    except OSError as error:
+        raise _not_ready(error.strerror or str(error)) from error
     if done.returncode:
-        why = done.stderr.decode(errors="replace").strip().splitlines()
-        raise ModelError("The model could not be made ready for live reading", why=why[-1] if why else "")
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise _not_ready(said[-1] if said else "its process ended early")
     return done.stdout
+
+
+def _not_ready(why: str) -> ModelError:
+    return ModelError("The model could not be made ready for live reading", why=why)
 
 
 def main(initial: str, model: str, scheme: str) -> int:
@@ -37,6 +43,8 @@ def main(initial: str, model: str, scheme: str) -> int:
     shape = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
     try:
         weights, header, _ = initial_model(initial, model, scheme, shape)
+        if header.input_shape != shape:
+            raise ModelError("The weights are for crops of another size", why=f"{header.input_shape}, not {shape}")
         step = export_onnx(weights, header).step
     except AttuneError as error:
         print(error, file=sys.stderr)
