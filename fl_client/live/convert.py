@@ -8,7 +8,7 @@ import sys
 
 from shared_models.errors import AttuneError, ModelError
 
-_PATIENCE_SECONDS = 120.0
+_PATIENCE_SECONDS = 600.0
 
 
 def convert(initial: str, model: str, scheme: str) -> bytes:
