@@ -25,7 +25,6 @@ app = commandline.program("Attune on a student's laptop: capture, train privatel
 
 data_app = typer.Typer(help="What is stored on this device.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-app.command(epilog="Example: fl-client watch --camera 0")(watch)
 
 
 def _pass_on(home: Path) -> Path:
@@ -293,6 +292,9 @@ def delete_data(
             store.delete(ids or [])
     atomic_write(Home(home).erasures, b"")
     out.print("Deleted.")
+
+
+app.command(epilog="Example: fl-client watch --camera 0")(watch)
 
 
 def _identity(place: Home, vault: KeyVault) -> Identity | None:
