@@ -16,6 +16,7 @@ from fl_client.home import Enrolment, Home, Identity, load_enrolment
 from fl_client.keys import KeyVault
 from fl_client.labels import PSEUDO
 from fl_client.labels.cli import probe
+from fl_client.live.cli import watch
 from fl_client.settings import load_settings
 from shared_models import commandline
 from shared_models.commandline import out, print_json
@@ -302,6 +303,9 @@ def delete_data(
             store.delete(ids or [])
     atomic_write(Home(home).erasures, b"")
     out.print("Deleted.")
+
+
+app.command(epilog="Example: fl-client watch --camera 0")(watch)
 
 
 def _identity(place: Home, vault: KeyVault) -> Identity | None:

@@ -71,6 +71,7 @@ class Daemon:
             engine,
             look_up=self._look_up,
             train_on_pseudo=settings.labels.train_on_pseudo,
+            keep_model=home.model,
         )
         app = client_app(participant)
         self._capture = CaptureWorker(camera, finder, labels, store, policy, consent)

@@ -36,6 +36,7 @@ class Home:
         self.store = root / "store"
         self.outbox = root / "outbox"
         self.erasures = root / "erased"
+        self.model = root / "model.safetensors"
         self.receipt = root / "receipt.json"
         self.withdrawal = root / "withdrawal.json"
         self.status = root / "status.json"
@@ -69,6 +70,8 @@ class Enrolment(BaseModel):
     server_key: str
     ledger_key: str
     policy: Policy
+    live_reading: bool = False
+    """Whether the study's terms let this device show its owner what the model makes of them."""
 
     @property
     def text_hash(self) -> str:

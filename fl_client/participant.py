@@ -6,6 +6,7 @@ answer exists for anyone else.
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -22,10 +23,11 @@ from fl_client.labels import PSEUDO
 from fl_client.settings import Limits
 from fl_client.training import local_update
 from shared_models.data.labels import scheme_by_name
+from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.errors import WireError
 from shared_models.networks.features import FeatureCache, Shelf
 from shared_models.networks.registry import build_model
-from shared_models.networks.weights import weights_hash
+from shared_models.networks.weights import WeightsHeader, save_model, weights_hash
 from shared_models.privacy.events import Intent
 from shared_models.privacy.gradients import GradientEngine
 from shared_models.privacy.noise import NoiseSource
@@ -71,10 +73,12 @@ class Participant:
         *,
         look_up: Callable[[], None] | None = None,
         train_on_pseudo: bool = False,
+        keep_model: Path | None = None,
     ) -> None:
         """noise_for: where a task's noise comes from; only a simulation, whose runs can be repeated, gives another
         look_up: called at least every half second of training; what it raises ends the training
         train_on_pseudo: whether the owner lets it train on what the model labelled, should the policy allow that too
+        keep_model: where the study's weights of the newest task are kept, for the student's own live reading
 
         Raises PolicyError where the study's policy is beyond this device's limits.
         """
@@ -83,7 +87,7 @@ class Participant:
         self._enrolment, self._policy = enrolment, enrolment.policy
         self._consent, self._store, self._noise_for = consent, store, noise_for
         self._engine = engine if look_up is None else InterruptibleEngine(engine, look_up)
-        self._look_up = look_up
+        self._look_up, self._keep_model = look_up, keep_model
         self._on_pseudo = train_on_pseudo and self._policy.pseudo_labels
         self._server = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.server_key))
         self._model = build_model(self._policy.model, len(scheme_by_name(self._policy.scheme).classes))
@@ -116,6 +120,7 @@ class Participant:
 
     def _train(self, task: Task) -> dict[str, Tensor]:
         self._model.load_state_dict(task.weights)
+        self._keep(task)
         stored = self._looking_up(self._store.load_all())
         usable = (one for one in stored if self._on_pseudo or one.source != PSEUDO)
         sequences = list(islice(usable, self._policy.max_sequences))
@@ -136,6 +141,17 @@ class Participant:
             if self._look_up is not None:
                 self._look_up()
             yield item
+    def _keep(self, task: Task) -> None:
+        """Before training, which changes the model in place: what is kept is the study's alone."""
+        if self._keep_model is None:
+            return
+        header = WeightsHeader(
+            model=self._policy.model,
+            scheme=self._policy.scheme,
+            input_shape=(SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE),
+            training_data=f"the model of the study {task.study} before its round {task.round}",
+        )
+        save_model(self._keep_model, self._model, header)
 
     def _intent(self, task: Task, delta: dict[str, Tensor]) -> Intent:
         return Intent(

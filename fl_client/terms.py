@@ -41,6 +41,7 @@ def facts_of(terms: messages.Terms) -> dict[str, Any]:
         "consent_text": terms.consent_text,
         "server_key": terms.server_key.hex(),
         "policy": policy_of(terms),
+        "live_reading": terms.live_reading,
     }
 
 

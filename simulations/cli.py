@@ -260,6 +260,26 @@ def bench_transport_(
         _print_rows([{"name": f"{devices} devices", **measured}], as_json, "One server under load; times in ms")
 
 
+@bench_app.command("inference", epilog="Example: fl-sim bench inference --face-model yunet.onnx --json")
+def bench_inference_(
+    face_model: Annotated[
+        Path | None, typer.Option(help="A YuNet model in ONNX form; the face finder of OpenCV where not given.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what live reading costs in CPU milliseconds: a step of the model, and all from a frame to a reading."""
+    from tempfile import TemporaryDirectory
+
+    from simulations.bench.inference import bench_inference
+
+    with TemporaryDirectory(prefix="attune-bench-") as scratch, commandline.progress_by_stage() as follow:
+        measured = bench_inference(follow, Path(scratch), face_model)
+    if as_json:
+        print_json(measured)
+    else:
+        _print_rows([{"name": "live reading", **measured}], as_json, "CPU on one thread, at 640x480")
+
+
 def _print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
     """The figures as JSON, `{"cases": rows}`, or as one table with a row a figure and a column a case."""
     from rich.table import Table

@@ -42,7 +42,9 @@ from shared_models import commandline
 from shared_models.enrolment import enrolment_pb2 as messages
 from shared_models.enrolment.invitation import Invitation
 from shared_models.networks.model import EmotionModel
+from shared_models.networks.onnx_export import Exported, export_onnx
 from shared_models.networks.registry import build_model
+from shared_models.networks.starter import initial_model
 from shared_models.networks.weights import weights_hash
 from shared_models.privacy.calibration import calibrated
 from shared_models.privacy.gradients import engine_by_name
@@ -227,6 +229,13 @@ def inside_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
 def model() -> EmotionModel:
     torch.manual_seed(5)
     return build_model("cnn-lstm", 7).eval()
+
+
+@pytest.fixture(scope="session")
+def starter() -> tuple[EmotionModel, Exported]:
+    """The starter weights, and what is exported of them."""
+    model, header, _ = initial_model("starter", "cnn-lstm", "basic-7", (16, 1, 48, 48))
+    return model, export_onnx(model, header)
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,7 @@ class CaptureLoop:
     capacity: number of sequences at which the store takes no more
     stop:     ends the loop at the next frame
     paused:   while it returns True frames are thrown away unseen, and what was in memory is forgotten
+    on_look:  told of each frame that was looked at: its seconds, and its crop (H, W) uint8 or why there is none
     """
 
     def __init__(
@@ -74,11 +75,12 @@ class CaptureLoop:
         stop: Event,
         paused: Callable[[], bool],
         quality: Quality = Quality(),
+        on_look: Callable[[float, np.ndarray | Refusal], None] = lambda seconds, look: None,
     ) -> None:
         self.counts = CaptureCounts()
         self._source, self._finder, self._labels, self._store = source, finder, labels, store
         self._scheme, self._stop, self._paused, self._quality = scheme, stop, paused, quality
-        self._window, self._capacity = WindowBuffer(), capacity
+        self._window, self._capacity, self._on_look = WindowBuffer(), capacity, on_look
 
     def run(self) -> CaptureCounts:
         """Work until the source ends or `stop` is set; the labels left at the end are counted as refused.
@@ -91,7 +93,9 @@ class CaptureLoop:
             if self._paused():
                 self._window.clear()
                 continue
-            self._window.add(seconds, self._look(frame))
+            look = self._look(frame)
+            self._on_look(seconds, look)
+            self._window.add(seconds, look)
             self._answer(self._labels.due(seconds))
         self._answer(self._labels.due(math.inf))
         return self.counts

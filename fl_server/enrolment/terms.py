@@ -2,6 +2,7 @@
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from fl_server.legal.gate import allows_live_reading
 from fl_server.settings import Settings
 from shared_models.canonical import canonical
 from shared_models.enrolment import enrolment_pb2 as messages
@@ -21,6 +22,7 @@ def describe(settings: Settings, policy: Policy, key: Ed25519PrivateKey) -> mess
         consent_text=study.consent_text,
         policy=canonical(policy.model_dump(mode="json")).decode(),
         server_key=key.public_key().public_bytes_raw(),
+        live_reading=allows_live_reading(study),
     )
     terms.signature = key.sign(terms_form(terms))
     return terms

@@ -17,6 +17,7 @@ QUESTIONS: dict[str, str] = {
     "data_protection_officer": "Whom may a participant write to about their data?",
     "ethics_reference": "Under which reference did an ethics board approve the study?",
     "legal_opinion": "Which recorded legal opinion says that the study may infer emotions in education?",
+    "live_reading": "Which recorded opinion lets people see what the model makes of them?",
     "lawful_basis": "On which lawful basis is personal data processed (GDPR, article 6)?",
     "special_category_basis": "On which condition is special-category data processed (GDPR, article 9)?",
     "dpia_reference": "Which data protection impact assessment covers the study?",
@@ -43,6 +44,7 @@ class Answers(BaseModel):
     data_protection_officer: str = ""
     ethics_reference: str = ""
     legal_opinion: str = ""
+    live_reading: str = ""
     lawful_basis: Literal[
         "", "consent", "contract", "legal obligation", "vital interests", "public task", "legitimate interests"
     ] = ""

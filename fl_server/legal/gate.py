@@ -45,5 +45,10 @@ def check_gate(answers: Answers) -> list[Finding]:
     return found
 
 
+def allows_live_reading(answers: Answers) -> bool:
+    """Whether laptops may show people what the model makes of them: one answer, for none of them says where it is."""
+    return all(finding.entry != "live_reading" for finding in findings(answers))
+
+
 def _finding(rule: Rule) -> Finding:
     return Finding(rule.level, rule.entry, rule.says, rule.source)

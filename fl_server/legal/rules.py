@@ -81,6 +81,11 @@ _EU = (
         _AI_ACT,
         "EU",
     ),
+    Rule(
+        "warn", "live_reading", ("EU",), lambda answers: not answers.live_reading,
+        "no opinion is recorded that people may see what the model makes of them: live reading is off on every laptop",
+        _AI_ACT,
+    ),
 )  # fmt: skip
 
 _GDPR = (

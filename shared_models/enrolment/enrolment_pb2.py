@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'shared_models/enrolment/enrolment.proto\x12\x13\x61ttune.enrolment.v2\"o\n\rPolicyRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x10\n\x06secret\x18\x02 \x01(\x0cH\x00\x12\x32\n\x06\x64\x65vice\x18\x03 \x01(\x0b\x32 .attune.enrolment.v2.DeviceProofH\x00\x42\x07\n\x05\x61sker\";\n\x0b\x44\x65viceProof\x12\x11\n\tpseudonym\x18\x01 \x01(\t\x12\n\n\x02\x61t\x18\x02 \x01(\x04\x12\r\n\x05proof\x18\x03 \x01(\x0c\"\xa8\x01\n\x05Terms\x12\r\n\x05study\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x12\n\ncontroller\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x04 \x01(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x14\n\x0c\x63onsent_text\x18\x06 \x01(\t\x12\x0e\n\x06policy\x18\x07 \x01(\t\x12\x12\n\nserver_key\x18\x08 \x01(\x0c\x12\x11\n\tsignature\x18\t \x01(\x0c\"\xae\x01\n\x0c\x45nrolRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0e\n\x06secret\x18\x02 \x01(\x0c\x12\x10\n\x08node_key\x18\x03 \x01(\x0c\x12\x12\n\nledger_key\x18\x04 \x01(\x0c\x12-\n\x04head\x18\x05 \x01(\x0b\x32\x1f.attune.enrolment.v2.LedgerHead\x12\x12\n\nnode_proof\x18\x06 \x01(\x0c\x12\x14\n\x0cledger_proof\x18\x07 \x01(\x0c\"a\n\nEnrolReply\x12\x11\n\tpseudonym\x18\x01 \x01(\t\x12\x15\n\rfleet_address\x18\x02 \x01(\t\x12)\n\x05terms\x18\x03 \x01(\x0b\x32\x1a.attune.enrolment.v2.Terms\"+\n\nLedgerHead\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\r\x12\x0c\n\x04hash\x18\x02 \x01(\t\"r\n\x0eReceiptRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x11\n\tpseudonym\x18\x02 \x01(\t\x12-\n\x04head\x18\x03 \x01(\x0b\x32\x1f.attune.enrolment.v2.LedgerHead\x12\r\n\x05proof\x18\x04 \x01(\x0c\"-\n\x0cReceiptReply\x12\n\n\x02\x61t\x18\x01 \x01(\x04\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"D\n\x0fWithdrawRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x11\n\tpseudonym\x18\x02 \x01(\t\x12\r\n\x05proof\x18\x03 \x01(\x0c\"\x0f\n\rWithdrawReply2\xcb\x02\n\tEnrolment\x12H\n\x06Policy\x12\".attune.enrolment.v2.PolicyRequest\x1a\x1a.attune.enrolment.v2.Terms\x12K\n\x05\x45nrol\x12!.attune.enrolment.v2.EnrolRequest\x1a\x1f.attune.enrolment.v2.EnrolReply\x12Q\n\x07Receipt\x12#.attune.enrolment.v2.ReceiptRequest\x1a!.attune.enrolment.v2.ReceiptReply\x12T\n\x08Withdraw\x12$.attune.enrolment.v2.WithdrawRequest\x1a\".attune.enrolment.v2.WithdrawReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'shared_models/enrolment/enrolment.proto\x12\x13\x61ttune.enrolment.v2\"o\n\rPolicyRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x10\n\x06secret\x18\x02 \x01(\x0cH\x00\x12\x32\n\x06\x64\x65vice\x18\x03 \x01(\x0b\x32 .attune.enrolment.v2.DeviceProofH\x00\x42\x07\n\x05\x61sker\";\n\x0b\x44\x65viceProof\x12\x11\n\tpseudonym\x18\x01 \x01(\t\x12\n\n\x02\x61t\x18\x02 \x01(\x04\x12\r\n\x05proof\x18\x03 \x01(\x0c\"\xbe\x01\n\x05Terms\x12\r\n\x05study\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x12\n\ncontroller\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x04 \x01(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x14\n\x0c\x63onsent_text\x18\x06 \x01(\t\x12\x0e\n\x06policy\x18\x07 \x01(\t\x12\x12\n\nserver_key\x18\x08 \x01(\x0c\x12\x11\n\tsignature\x18\t \x01(\x0c\x12\x14\n\x0clive_reading\x18\n \x01(\x08\"\xae\x01\n\x0c\x45nrolRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0e\n\x06secret\x18\x02 \x01(\x0c\x12\x10\n\x08node_key\x18\x03 \x01(\x0c\x12\x12\n\nledger_key\x18\x04 \x01(\x0c\x12-\n\x04head\x18\x05 \x01(\x0b\x32\x1f.attune.enrolment.v2.LedgerHead\x12\x12\n\nnode_proof\x18\x06 \x01(\x0c\x12\x14\n\x0cledger_proof\x18\x07 \x01(\x0c\"a\n\nEnrolReply\x12\x11\n\tpseudonym\x18\x01 \x01(\t\x12\x15\n\rfleet_address\x18\x02 \x01(\t\x12)\n\x05terms\x18\x03 \x01(\x0b\x32\x1a.attune.enrolment.v2.Terms\"+\n\nLedgerHead\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\r\x12\x0c\n\x04hash\x18\x02 \x01(\t\"r\n\x0eReceiptRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x11\n\tpseudonym\x18\x02 \x01(\t\x12-\n\x04head\x18\x03 \x01(\x0b\x32\x1f.attune.enrolment.v2.LedgerHead\x12\r\n\x05proof\x18\x04 \x01(\x0c\"-\n\x0cReceiptReply\x12\n\n\x02\x61t\x18\x01 \x01(\x04\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"D\n\x0fWithdrawRequest\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x11\n\tpseudonym\x18\x02 \x01(\t\x12\r\n\x05proof\x18\x03 \x01(\x0c\"\x0f\n\rWithdrawReply2\xcb\x02\n\tEnrolment\x12H\n\x06Policy\x12\".attune.enrolment.v2.PolicyRequest\x1a\x1a.attune.enrolment.v2.Terms\x12K\n\x05\x45nrol\x12!.attune.enrolment.v2.EnrolRequest\x1a\x1f.attune.enrolment.v2.EnrolReply\x12Q\n\x07Receipt\x12#.attune.enrolment.v2.ReceiptRequest\x1a!.attune.enrolment.v2.ReceiptReply\x12T\n\x08Withdraw\x12$.attune.enrolment.v2.WithdrawRequest\x1a\".attune.enrolment.v2.WithdrawReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,21 +36,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEVICEPROOF']._serialized_start=177
   _globals['_DEVICEPROOF']._serialized_end=236
   _globals['_TERMS']._serialized_start=239
-  _globals['_TERMS']._serialized_end=407
-  _globals['_ENROLREQUEST']._serialized_start=410
-  _globals['_ENROLREQUEST']._serialized_end=584
-  _globals['_ENROLREPLY']._serialized_start=586
-  _globals['_ENROLREPLY']._serialized_end=683
-  _globals['_LEDGERHEAD']._serialized_start=685
-  _globals['_LEDGERHEAD']._serialized_end=728
-  _globals['_RECEIPTREQUEST']._serialized_start=730
-  _globals['_RECEIPTREQUEST']._serialized_end=844
-  _globals['_RECEIPTREPLY']._serialized_start=846
-  _globals['_RECEIPTREPLY']._serialized_end=891
-  _globals['_WITHDRAWREQUEST']._serialized_start=893
-  _globals['_WITHDRAWREQUEST']._serialized_end=961
-  _globals['_WITHDRAWREPLY']._serialized_start=963
-  _globals['_WITHDRAWREPLY']._serialized_end=978
-  _globals['_ENROLMENT']._serialized_start=981
-  _globals['_ENROLMENT']._serialized_end=1312
+  _globals['_TERMS']._serialized_end=429
+  _globals['_ENROLREQUEST']._serialized_start=432
+  _globals['_ENROLREQUEST']._serialized_end=606
+  _globals['_ENROLREPLY']._serialized_start=608
+  _globals['_ENROLREPLY']._serialized_end=705
+  _globals['_LEDGERHEAD']._serialized_start=707
+  _globals['_LEDGERHEAD']._serialized_end=750
+  _globals['_RECEIPTREQUEST']._serialized_start=752
+  _globals['_RECEIPTREQUEST']._serialized_end=866
+  _globals['_RECEIPTREPLY']._serialized_start=868
+  _globals['_RECEIPTREPLY']._serialized_end=913
+  _globals['_WITHDRAWREQUEST']._serialized_start=915
+  _globals['_WITHDRAWREQUEST']._serialized_end=983
+  _globals['_WITHDRAWREPLY']._serialized_start=985
+  _globals['_WITHDRAWREPLY']._serialized_end=1000
+  _globals['_ENROLMENT']._serialized_start=1003
+  _globals['_ENROLMENT']._serialized_end=1334
 # @@protoc_insertion_point(module_scope)

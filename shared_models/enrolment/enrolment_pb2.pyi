@@ -26,7 +26,7 @@ class DeviceProof(_message.Message):
     def __init__(self, pseudonym: _Optional[str] = ..., at: _Optional[int] = ..., proof: _Optional[bytes] = ...) -> None: ...
 
 class Terms(_message.Message):
-    __slots__ = ("study", "title", "controller", "contact", "purpose", "consent_text", "policy", "server_key", "signature")
+    __slots__ = ("study", "title", "controller", "contact", "purpose", "consent_text", "policy", "server_key", "signature", "live_reading")
     STUDY_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     CONTROLLER_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +36,7 @@ class Terms(_message.Message):
     POLICY_FIELD_NUMBER: _ClassVar[int]
     SERVER_KEY_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    LIVE_READING_FIELD_NUMBER: _ClassVar[int]
     study: str
     title: str
     controller: str
@@ -45,7 +46,8 @@ class Terms(_message.Message):
     policy: str
     server_key: bytes
     signature: bytes
-    def __init__(self, study: _Optional[str] = ..., title: _Optional[str] = ..., controller: _Optional[str] = ..., contact: _Optional[str] = ..., purpose: _Optional[str] = ..., consent_text: _Optional[str] = ..., policy: _Optional[str] = ..., server_key: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    live_reading: bool
+    def __init__(self, study: _Optional[str] = ..., title: _Optional[str] = ..., controller: _Optional[str] = ..., contact: _Optional[str] = ..., purpose: _Optional[str] = ..., consent_text: _Optional[str] = ..., policy: _Optional[str] = ..., server_key: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., live_reading: _Optional[bool] = ...) -> None: ...
 
 class EnrolRequest(_message.Message):
     __slots__ = ("version", "secret", "node_key", "ledger_key", "head", "node_proof", "ledger_proof")

@@ -8,7 +8,7 @@ from shared_models.canonical import canonical
 from shared_models.enrolment import enrolment_pb2 as messages
 from shared_models.privacy.receipts import LedgerHead
 
-ENROLMENT_VERSION = 2
+ENROLMENT_VERSION = 3
 CLOCK_WINDOW_SECONDS = 300
 # Details of FAILED_PRECONDITION: the refusals that tell an honest device what to do.
 OTHER_VERSION, CLOCK_OFF, OLD_LEDGER = "version", "clock", "old ledger"
@@ -53,6 +53,7 @@ def terms_form(terms: messages.Terms) -> bytes:
         purpose=terms.purpose,
         consent_text=terms.consent_text,
         policy=terms.policy,
+        live_reading=terms.live_reading,
     )
 
 

@@ -34,6 +34,8 @@ class Classifier(nn.Module):
 class LstmStates(nn.Module):
     """A unidirectional LSTM that returns its hidden state after each frame."""
 
+    state_names = ("hidden", "cell")
+
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.lstm = nn.LSTM(inputs, hidden, batch_first=True)
@@ -43,9 +45,16 @@ class LstmStates(nn.Module):
         states: Tensor = self.lstm(features)[0]
         return states
 
+    def step(self, features: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """One frame on: features (S, D) and the state after the frame before, (S, hidden) each -> the new state."""
+        hidden, cell = torch.lstm_cell(features, (hidden, cell), *self.lstm.all_weights[0])
+        return hidden, cell
+
 
 class GruStates(nn.Module):
     """A unidirectional GRU that returns its hidden state after each frame: three quarters of an LSTM's weights."""
+
+    state_names = ("hidden",)
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
@@ -55,6 +64,10 @@ class GruStates(nn.Module):
         """(B, T, D) -> (B, T, hidden)."""
         states: Tensor = self.gru(features)[0]
         return states
+
+    def step(self, features: Tensor, hidden: Tensor) -> tuple[Tensor]:
+        """One frame on: features (S, D) and the state after the frame before, (S, hidden) -> the new state."""
+        return (torch.gru_cell(features, hidden, *self.gru.all_weights[0]),)
 
 
 class EmotionModel(nn.Module):

@@ -21,13 +21,13 @@ from shared_models.errors import (
     StorageError,
     WireError,
 )
-from shared_models.networks.weights import weights_hash
+from shared_models.networks.weights import load_model, weights_hash
 from shared_models.privacy import ledger as ledger_module
 from shared_models.privacy.events import Aborted, Erased, Intent, Withdrawn
 from shared_models.privacy.gradients import ENGINES, engine_by_name
 from shared_models.privacy.ledger import read_ledger
 from shared_models.privacy.receipts import Receipt
-from shared_models.wire import decode_update, shapes_of
+from shared_models.wire import decode_update, encode_task, shapes_of
 
 NONCE = "ab" * 16
 
@@ -314,6 +314,28 @@ def test_what_is_logged_names_no_path_and_no_sequence(laptop, task_record, caplo
     assert "round 3: debited" in caplog.text
     assert str(laptop.home.root) not in caplog.text
     assert not any(sequence.id in caplog.text for sequence in laptop.store.sequences)
+
+
+def test_the_study_s_weights_are_kept_as_they_came_for_live_reading(laptop, make_task, task_record, policy):
+    participant = laptop.participant(keep_model=laptop.home.model)
+    task = make_task(2)
+    participant.answer(encode_task(task))
+    kept, header, seen = load_model(laptop.home.model)
+    assert weights_hash(kept.state_dict()) == task.model_hash
+    assert (header.model, header.scheme, header.input_shape) == (policy.model, policy.scheme, (16, 1, 48, 48))
+    assert "before its round 2" in header.training_data
+    assert seen == frozenset()
+    before = laptop.home.model.read_bytes()
+    with pytest.raises(WireError):
+        participant.answer(task_record(1))
+    assert laptop.home.model.read_bytes() == before
+
+
+def test_weights_that_cannot_be_kept_cost_nothing(laptop, task_record):
+    laptop.home.model.mkdir()
+    with pytest.raises(StorageError):
+        laptop.participant(keep_model=laptop.home.model).answer(task_record())
+    assert on_disk(laptop) == []
 
 
 def test_a_pause_during_training_costs_nothing(laptop, task_record, monkeypatch):

@@ -45,6 +45,12 @@ def test_no_part_of_the_terms_can_be_altered(port, field):
         policy_of(altered(port.terms, **{field: getattr(port.terms, field) + " "}))
 
 
+def test_nor_can_it_be_altered_whether_live_reading_is_allowed(port):
+    assert port.terms.live_reading
+    with pytest.raises(EnrolmentError, match="not signed by its server"):
+        policy_of(altered(port.terms, live_reading=False))
+
+
 def test_nor_can_their_signature_or_key(port):
     other = Identity.generate().ledger.public_key().public_bytes_raw()
     for field, value in (
@@ -114,6 +120,17 @@ def test_another_contact_is_kept_and_asks_nobody_again(port, settings, joined):
         adopt(ask_terms(joined.enrolment, joined.identity), joined.enrolment, joined.home, joined.consent, Limits())
     assert load_enrolment(joined.home).contact == "someone-else@example.org"
     assert joined.consent.current().state is State.ACTIVE
+
+
+def test_whether_live_reading_is_allowed_is_kept_and_asks_nobody_again(port, settings, joined):
+    assert load_enrolment(joined.home).live_reading
+    in_the_eu = {"purpose": "medical or safety", "synthetic": False, "regions": ["EU"]}
+    for answer, allowed in (("", False), ("file 89", True)):
+        port.terms = changed_terms(port, settings, study=in_the_eu | {"live_reading": answer})
+        with port.listening():
+            adopt(ask_terms(joined.enrolment, joined.identity), joined.enrolment, joined.home, joined.consent, Limits())
+        assert load_enrolment(joined.home).live_reading == allowed
+        assert joined.consent.current().state is State.ACTIVE
 
 
 def test_a_new_policy_beyond_the_student_s_limits_is_refused_and_stops_everything(port, settings, joined):

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from fl_server.legal.answers import QUESTIONS, Answers
-from fl_server.legal.gate import check_gate, findings
+from fl_server.legal.gate import allows_live_reading, check_gate, findings
 from fl_server.legal.rules import RULES
 from shared_models.errors import LegalError
 
@@ -25,6 +25,7 @@ def answers(**changes: Any) -> Answers:
             "data_protection_officer": "dpo@example.org",
             "ethics_reference": "EC-1",
             "legal_opinion": "file 88",
+            "live_reading": "file 89",
             "lawful_basis": "public task",
             "special_category_basis": "scientific research",
             "dpia_reference": "DPIA-1",
@@ -97,6 +98,22 @@ def test_what_calls_for_care_is_a_warning_with_its_source(changes: dict[str, Any
 
 def test_outside_the_eu_no_opinion_on_the_ai_act_is_asked_for() -> None:
     check_gate(answers(regions=["US"], legal_opinion="", lawful_basis="", dpia_reference=""))
+
+
+@pytest.mark.parametrize(
+    ("changes", "allowed"),
+    [
+        ({}, True),
+        ({"live_reading": ""}, False),
+        ({"live_reading": "", "regions": ["US", "EU"]}, False),
+        ({"live_reading": "", "regions": ["UK", "US", "other"]}, True),
+        ({"live_reading": "", "purpose": "research simulation", "synthetic": True}, True),
+    ],
+)
+def test_live_reading_is_off_in_the_eu_without_an_answer_of_its_own(changes: dict[str, Any], allowed: bool) -> None:
+    study = answers(**changes)
+    assert allows_live_reading(study) == allowed
+    assert allowed == ("live_reading" not in {finding.entry for finding in check_gate(study)})
 
 
 def test_all_refusals_are_named_at_once() -> None:
