@@ -115,7 +115,9 @@ def consent(
 @app.command("run", epilog="Example: fl-client run --camera 0 --labels taps.csv")
 def run_daemon(
     home: HomeOption = _DEFAULT_HOME,
-    camera: Annotated[str, typer.Option(help="A camera's number, a video file or a folder of images.")] = "0",
+    camera: Annotated[
+        str, typer.Option(help="A camera's number, a video file, a folder of images or `synthetic`.")
+    ] = "0",
     labels: Annotated[
         Path | None, typer.Option(help="CSV of seconds,label that stands for taps; none keeps nothing.")
     ] = None,

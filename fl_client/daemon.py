@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 import threading
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from fl_client.app import client_app
@@ -23,7 +23,6 @@ from fl_client.store import Store
 from fl_client.withdrawal import tell
 from shared_models.data.faces import FaceFinder
 from shared_models.data.labels import scheme_by_name
-from shared_models.errors import CameraError
 from shared_models.files import atomic_write
 from shared_models.privacy.gradients import engine_by_name
 
@@ -50,8 +49,8 @@ class Daemon:
         self._home, self._settings, self._enrolment = home, settings, enrolment
         self._store, self._consent = store, ConsentBook(home.root)
         self._stop, self._told_to_stop = threading.Event(), threading.Event()
-        self._node_state, self._capture_state = "starting", "no camera"
-        self._counts = CaptureCounts()
+        self._node_state = "starting"
+        self._loop: CaptureLoop | None = None
         self._failure: BaseException | None = None
         self._journal = journal
         engine = engine_by_name(settings.training.engine)
@@ -107,27 +106,18 @@ class Daemon:
             retry = min(2 * retry, _LONGEST_RETRY_SECONDS)
 
     def _capture(self, source: FrameSource, finder: FaceFinder, labels: LabelSource) -> None:
-        loop = CaptureLoop(
+        self._loop = CaptureLoop(
             source,
             finder,
             labels,
             self._store,
             scheme_by_name(self._enrolment.policy.scheme),
             capacity=self._enrolment.policy.max_sequences,
-            stop=self._stop,
             paused=lambda: not self._may_capture(),
+            quality=self._settings.quality,
+            search_seconds=self._settings.capture.search_seconds,
         )
-        self._counts, self._capture_state = loop.counts, "capturing"
-        try:
-            loop.run()
-        finally:
-            self._capture_state = "ended"
-        if loop.counts.frames and not loop.counts.usable:
-            raise CameraError(
-                "No usable face was found in any frame",
-                why="nobody was in the picture, or the picture is too dark, too small or too blurred",
-                fix="Check the camera or the video and start again",
-            )
+        self._loop.run(self._stop)
 
     def _may_capture(self) -> bool:
         consent, policy = self._consent.current(), self._enrolment.policy.hash
@@ -150,7 +140,7 @@ class Daemon:
         status = {
             "pid": os.getpid(),
             "node": self._node_state,
-            "capture": self._capture_state,
-            **asdict(replace(self._counts, refused=dict(self._counts.refused))),
+            "capture": self._loop.state if self._loop else "no camera",
+            **asdict(self._loop.counts if self._loop else CaptureCounts()),
         }
         atomic_write(self._home.status, json.dumps(status).encode())

@@ -132,7 +132,8 @@ def test_the_status_holds_no_label_no_path_and_no_key(daemon, laptop, status):
     source = Frames(40, then=daemon.stop)
     daemon.run(source, OneFace(), LabelScript([LabelEvent(3.0, LABEL, "tap")]))
     text = laptop.home.status.read_text()
-    assert set(status()) == {"pid", "node", "capture", "frames", "usable", "stored", "refused"}
+    counts = {"frames", "searched", "usable", "unusable", "stored", "refused"}
+    assert set(status()) == {"pid", "node", "capture"} | counts
     for secret in (LABEL, "tap", str(laptop.home.root), laptop.enrolment.pseudonym, laptop.enrolment.fleet_address):
         assert secret not in text
 
