@@ -71,7 +71,7 @@ class QualitySettings(_Section):
     tilt_degrees: Positive = 30.0
     light: Annotated[float, Field(ge=0, le=255)] = 40.0
     glare: Annotated[float, Field(gt=0, le=1)] = 0.35
-    sharpness: Annotated[float, Field(ge=0)] = 15.0
+    sharpness: Annotated[float, Field(ge=0)] = 30.0
 
 
 class NodeSettings(_Section):
