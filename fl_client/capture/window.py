@@ -1,7 +1,7 @@
 """The last seconds of a face, in memory only: what a label may turn into a sequence."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import takewhile
@@ -72,24 +72,25 @@ class WindowBuffer:
         self._step = WINDOW_SECONDS / frames
         self._offsets = self._step * np.arange(1 - frames, 1)
         self._looks: list[Look] = []
-        self._last_end = -np.inf
+        self._last_end = self._blank_until = -np.inf
 
     def add(self, look: Look, asked: Iterable[float] = ()) -> None:
         """Take a look later than those before; a second look at the last frame replaces the first.
 
-        asked: when questions were shown whose answers may still come; the looks that they are about are kept
+        asked: when questions were shown whose answers may still come; all since what they are about is kept
         """
+        if self._looks and self._looks[-1].seconds == look.seconds:
+            self._looks.pop().erase()
         # Labels fall due between two frames: a window may still end anywhere after the previous one.
         now = self._looks[-1].seconds if self._looks else look.seconds
-        moments = [now, *asked]
-        self._forget(lambda t: t >= look.seconds or not any(m - _KEPT_SECONDS < t for m in moments if t <= m))
+        self._forget_until(min([now, *asked]) - _KEPT_SECONDS)
         if look.seen is Refusal.SEVERAL_FACES:
             self._doubt_since_last_search()
         self._looks.append(look)
 
     def clear(self) -> None:
         """Forget every look."""
-        self._forget(lambda _: True)
+        self._forget_until(np.inf)
 
     def cut(self, asked: float, reach: float = 0.0) -> Window | Refusal:
         """The latest clear window that ends at `asked` or up to `reach` seconds before; else why none ends at `asked`.
@@ -102,7 +103,7 @@ class WindowBuffer:
             window = self._ending_at(end)
             if isinstance(window, Window):
                 self._last_end = end
-                self._forget(lambda t: t <= self._last_end)
+                self._forget_until(end)
                 return window
             why = why or window
         return why or Refusal.UNCOVERED
@@ -116,7 +117,8 @@ class WindowBuffer:
             return Refusal.SEVERAL_FACES
         wanted = end + self._offsets
         unsettled = any(look.seconds <= end for look in self._since_last_search())
-        if unsettled or not self._covers(wanted, [look.seconds for look in looks]):
+        forgotten = self._blank_until > end - WINDOW_SECONDS + _ROUNDING  # who knows what the looks there showed
+        if unsettled or forgotten or not self._covers(wanted, [look.seconds for look in looks]):
             return Refusal.UNCOVERED
         if refused.total() > _MOST_REFUSED * len(looks):
             return refused.most_common(1)[0][0]
@@ -139,9 +141,10 @@ class WindowBuffer:
             look.erase()
             self._looks[-back] = replace(look, seen=Refusal.SEVERAL_FACES)
 
-    def _forget(self, doomed: Callable[[float], bool]) -> None:
-        """Overwrite and drop the looks whose time is `doomed`."""
-        for look in self._looks:
-            if doomed(look.seconds):
-                look.erase()
-        self._looks = [look for look in self._looks if not doomed(look.seconds)]
+    def _forget_until(self, end: float) -> None:
+        """Overwrite and drop the looks up to `end`."""
+        kept = [look for look in self._looks if look.seconds > end]
+        for look in self._looks[: len(self._looks) - len(kept)]:
+            look.erase()
+            self._blank_until = look.seconds
+        self._looks = kept

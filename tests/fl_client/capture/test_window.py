@@ -67,6 +67,14 @@ def test_clearing_forgets(window):
     assert window.cut(2) is Refusal.UNCOVERED
 
 
+def test_a_second_face_before_a_pause_is_not_forgotten_with_the_frames(window):
+    window.add(Look(0.1, Refusal.SEVERAL_FACES))
+    window.clear()
+    fill(window, 0.125, 2.2)
+    assert window.cut(2.05) is Refusal.UNCOVERED
+    assert isinstance(window.cut(2.1), Window)
+
+
 @pytest.mark.parametrize("at", [0.125, 1, 1.9375])
 def test_one_frame_with_several_faces_refuses_the_window(window, at):
     fill(window, 0, at)
@@ -158,7 +166,7 @@ def test_with_a_second_face_the_window_before_it_is_taken_and_none_around_it(win
 def test_a_question_that_waits_keeps_what_it_is_about(window):
     fill(window, 0, 8)
     fill(window, 8, 60, Refusal.NO_FACE, asked=[8])
-    assert len(window._looks) <= (12 + 8) * FPS + 2
+    assert len(window._looks) == 60 * FPS
     assert window.cut(8, reach=10).end == pytest.approx(8.4375, abs=0.5)
     fill(window, 60, 60.5, Refusal.NO_FACE)
     assert len(window._looks) <= 12 * FPS + 2
