@@ -16,14 +16,10 @@ _SIZE = (640, 480)
 _BAD_FRAMES = 30  # in a row: a second of a webcam
 
 
-class CameraAwayError(CameraError):
-    """The camera is missing, in use or unplugged: it may come back, and the same source can be iterated again."""
-
-
 class CameraSource(FrameSource):
-    """Webcam number `index`. Its times count from when the source was made, whatever happens to the camera.
+    """Webcam number `index`, opened when it is iterated and not before.
 
-    Raises CameraAwayError where it cannot be opened now.
+    Its times count from when the source was made, whatever happens to the camera.
     """
 
     live = True
@@ -31,7 +27,6 @@ class CameraSource(FrameSource):
     def __init__(self, index: int, fps: float) -> None:
         self._index, self._fps, self._started = index, fps, _clock()
         self._video: cv2.VideoCapture | None = None
-        self._open().release()  # whoever starts the program hears at once that there is no camera
 
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
         self.close()
@@ -66,15 +61,15 @@ class CameraSource(FrameSource):
         video.set(cv2.CAP_PROP_FRAME_HEIGHT, _SIZE[1])
         return video
 
-    def _stopped(self) -> CameraAwayError:
-        return CameraAwayError(
+    def _stopped(self) -> CameraError:
+        return CameraError(
             f"Camera {self._index} stopped",
             why="it was unplugged or another program took it",
             fix="Plug it in again, or close the other program; what was stored is kept",
         )
 
-    def _silent(self) -> CameraAwayError:
-        return CameraAwayError(
+    def _silent(self) -> CameraError:
+        return CameraError(
             f"Camera {self._index} gives no picture",
             why="another program uses it, or it is switched off",
             fix="Close other programs that use it, switch it on, or name another camera",
@@ -88,17 +83,17 @@ def _clock() -> float:
     return time.monotonic()
 
 
-def _why_closed(index: int) -> CameraAwayError:
+def _why_closed(index: int) -> CameraError:
     what, device = f"Camera {index} cannot be opened", Path(f"/dev/video{index}")
     if sys.platform == "linux" and not device.exists():
-        return CameraAwayError(what, why="it is not there", fix="Plug it in, or name another camera")
+        return CameraError(what, why="it is not there", fix="Plug it in, or name another camera")
     if sys.platform == "linux" and not os.access(device, os.R_OK | os.W_OK):
-        return CameraAwayError(
+        return CameraError(
             what,
             why=f"this account may not use {device}",
             fix="Add the account to the group 'video' and log in again",
         )
-    return CameraAwayError(
+    return CameraError(
         what,
         why="another program uses it, it is not there, or camera access is not allowed",
         fix="Close other programs that use it, plug it in and allow access, or name another camera",

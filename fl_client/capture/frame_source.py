@@ -16,7 +16,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 class FrameSource(Protocol):
     """Frames with their times, in order. Each iteration opens the source anew; `close`, or a `with` block, ends it.
 
-    live: whether it runs on the real clock, so that what is not looked at is gone
+    live: whether it runs on the real clock: what is not looked at is gone, and what has failed may come back
     """
 
     live: bool = False

@@ -17,7 +17,7 @@ def open_source(spec: str, fps: float) -> FrameSource:
 
     fps: frames a second to look at; a folder of images is taken to be recorded at that rate.
 
-    Raises CameraError where it is missing or cannot be read.
+    Raises CameraError where a recording is missing or cannot be read; a camera is opened when it is iterated.
     """
     path, (kind, _, number) = Path(spec), spec.partition(":")
     if spec.isdecimal():
