@@ -326,3 +326,27 @@ def test_from_a_rendered_webcam_to_sequences_with_the_real_face_finder(tmp_path,
     assert counts.searched < 38
     assert counts.usable > 35
     assert [label for _, _, label, _ in store.kept] == ["happiness", "anger"]
+
+
+def test_a_visitor_beside_a_rendered_student_is_in_no_window(tmp_path, make):
+    """For three seconds somebody looks over the student's shoulder; the label is about those."""
+    for name, number in (("student", 3), ("visitor", 5)):
+        write_webcam(tmp_path / f"{name}.avi", person(number), ["neutral"] * 4, LAPTOP, seed=0)
+    with (
+        open_source(str(tmp_path / "student.avi"), FPS) as student,
+        open_source(str(tmp_path / "visitor.avi"), FPS) as other,
+    ):
+        frames = [frame for _, frame in student]
+        for i, (_, frame) in enumerate(other):
+            if 24 <= i < 48:
+                frames[i][60:460, :200] = frame[60:460, 220:420]
+
+    class Film(Frames):
+        def __iter__(self):
+            yield from ((i / FPS, frame) for i, frame in enumerate(frames))
+
+    store = Sink()
+    labels = events(2.5, 5.0, 6.5, 8.5)
+    counts = make(Film([]), labels, HaarFinder(), store=store, search_seconds=0.5).run(Event())
+    assert counts.searched < len(frames)
+    assert (counts.stored, counts.refused) == (2, {"several_faces": 2})
