@@ -56,7 +56,7 @@ class VideoSource(FrameSource):
             self._video = None
 
     def _open(self) -> cv2.VideoCapture:
-        video = cv2.VideoCapture(str(self._path))
+        video = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)  # OpenCV's other readers are not silent
         if not video.isOpened() or video.get(cv2.CAP_PROP_FPS) <= 0:
             video.release()
             raise _unreadable_video(self._path)

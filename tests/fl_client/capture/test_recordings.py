@@ -76,6 +76,14 @@ def test_a_video_that_is_cut_off_gives_what_it_has_and_then_says_so(tmp_path, vi
     assert 10 < len(seen) < 40
 
 
+def test_a_video_that_is_cut_off_in_its_header_is_one_error_and_no_noise(tmp_path, video, capfd):
+    path = tmp_path / "stump.avi"
+    path.write_bytes(video.read_bytes()[:5000])
+    with pytest.raises(CameraError, match=r"stump\.avi cannot be read"):
+        open_source(str(path), 25)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_frames_that_cannot_be_decoded_are_left_out(tmp_path, video):
     content = bytearray(video.read_bytes())
     second = content.index(b"\xff\xd8", content.index(b"\xff\xd8") + 2)
