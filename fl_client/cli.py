@@ -343,6 +343,7 @@ def _facts(place: Home) -> dict[str, Any]:
         "node": daemon.get("node", "never started"),
         "capture": daemon.get("capture", "never started"),
         "frames": daemon.get("frames", 0),
+        "unusable": daemon.get("unusable", {}),
         "refused": daemon.get("refused", {}),
         "stored": count_stored(place.store),
         "max_sequences": policy.max_sequences,

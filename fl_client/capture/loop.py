@@ -21,7 +21,7 @@ from shared_models.data.labels import LabelScheme
 from shared_models.errors import CameraError
 
 _PAUSE_LOOK_SECONDS = 0.2
-_ABOUT_THE_PAST = {"probe"}  # labels that speak of the last ten seconds; any other names the window that ends with it
+_ABOUT_THE_PAST = {"probe"}  # sources of labels about the last ten seconds; any other's is about the window it ends
 
 
 @dataclass(frozen=True)
