@@ -117,14 +117,15 @@ def consent(
 @app.command("run", epilog="Example: fl-client run --camera 0 --labels taps.csv")
 def run_daemon(
     home: HomeOption = _DEFAULT_HOME,
-    camera: Annotated[str, typer.Option(help="A camera's number, a video file or a folder of images.")] = "0",
+    camera: Annotated[
+        str, typer.Option(help="A camera's number, a video file, a folder of images or `synthetic`.")
+    ] = "0",
     labels: Annotated[
         Path | None, typer.Option(help="CSV of seconds,label that stands for taps; none keeps nothing.")
     ] = None,
 ) -> None:
     """Capture and take part, in the foreground, until Ctrl-C."""
     from fl_client.capture.sources import open_source
-    from fl_client.capture_worker import Camera
     from fl_client.daemon import Daemon
     from fl_client.journal import open_journal
     from fl_client.keys import open_vault
@@ -147,10 +148,10 @@ def run_daemon(
     ):
         identity = Identity.load(place, vault)
         journal = open_journal(place, vault, enrolment, identity)
-        eye = Camera(lambda: open_source(camera, settings.capture.fps), live=camera.isdecimal())
+        source = open_source(camera, settings.capture.fps)
         finder = _finder(settings.capture.face_model, settings.capture.face_model_sha256)
         say = commandline.err.print
-        daemon = Daemon(place, settings, enrolment, identity, store, journal, eye, finder, script, say)
+        daemon = Daemon(place, settings, enrolment, identity, store, journal, source, finder, script, say)
         for received in (signal.SIGINT, signal.SIGTERM):
             signal.signal(received, lambda *_: daemon.stop())
         out.print(f"Device {enrolment.pseudonym} is running. Ctrl-C stops it, `fl-client pause` pauses it.")

@@ -5,11 +5,11 @@ import re
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from fl_client.app import client_app
-from fl_client.capture_worker import Camera, CaptureWorker
+from fl_client.capture.frame_source import FrameSource
 from fl_client.clerk import Clerk
 from fl_client.clocks import ClockWatch
 from fl_client.conditions.gate import HeldUp, gate_of
@@ -20,6 +20,7 @@ from fl_client.journal import Journal
 from fl_client.labels import LabelSource
 from fl_client.node import NodeLoop
 from fl_client.participant import Participant
+from fl_client.senses import Senses
 from fl_client.settings import Settings
 from fl_client.store import Store
 from fl_client.supervisor import Supervisor, Worker
@@ -46,9 +47,9 @@ class Daemon:
         identity: Identity,
         store: Store,
         journal: Journal,
-        camera: Camera,
+        source: FrameSource,
         finder: FaceFinder,
-        labels: LabelSource,
+        script: LabelSource,
         say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         """say: is told, once, what a worker of this device waits for
@@ -74,14 +75,14 @@ class Daemon:
             keep_model=home.model,
         )
         app = client_app(participant)
-        self._capture = CaptureWorker(camera, finder, labels, store, policy, consent)
+        self._senses = Senses(home, settings, enrolment, consent, store, source, finder, script)
         self._node = NodeLoop(
             enrolment, identity.node, journal, app, consent, self._gate, settings.node, self._report_node
         )
         clerk = Clerk(home, enrolment, identity, journal, settings.limits)
         self._supervisor = Supervisor(
             [  # whatever else a device does beside these is one more line here
-                Worker("capture", self._capture.run, retried=camera.live),
+                *self._senses.workers,
                 Worker("node", self._node.run, low_priority=True),
                 Worker("clerk", clerk.run),
             ],
@@ -135,15 +136,15 @@ class Daemon:
         self._node_state = state
 
     def _write_status(self) -> None:
-        counts, eye = self._capture.counts, self._supervisor.states["capture"]
+        capture, eye = self._senses.capture, self._supervisor.states["capture"]
         status = DaemonStatus(
             since=self._since,
             node=self._node_state,
-            capture=f"waits: {eye.why}" if eye.state == "waits" else self._capture.state,
+            capture=f"waits: {eye.why}" if eye.state == "waits" else capture.state,
             clock=self._node.clock,
             unknown=self._gate.unknown,
             workers=dict(self._supervisor.states),
-            **asdict(replace(counts, refused=dict(counts.refused))),
+            **asdict(capture.counts),
         )
         try:
             write_status(self._home.status, status)

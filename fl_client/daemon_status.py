@@ -26,7 +26,9 @@ class DaemonStatus(BaseModel):
     unknown: list[str] = []
     workers: dict[str, WorkerState] = {}
     frames: int = 0
+    searched: int = 0
     usable: int = 0
+    unusable: dict[str, int] = {}
     stored: int = 0
     refused: dict[str, int] = {}
 

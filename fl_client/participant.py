@@ -141,6 +141,7 @@ class Participant:
             if self._look_up is not None:
                 self._look_up()
             yield item
+
     def _keep(self, task: Task) -> None:
         """Before training, which changes the model in place: what is kept is the study's alone."""
         if self._keep_model is None:

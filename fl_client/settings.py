@@ -63,6 +63,19 @@ class CaptureSettings(_Section):
     fps: Positive = 8.0
     face_model: str = ""
     face_model_sha256: str = ""
+    search_seconds: Annotated[float, Field(ge=0)] = 0.5
+
+
+class QualitySettings(_Section):
+    """What a face must be like for its picture to be kept; docs/capture.md says what each default was measured on."""
+
+    face_pixels: Positive = 60.0
+    turn: Positive = 0.35
+    nod: Positive = 0.19
+    tilt_degrees: Positive = 30.0
+    light: Annotated[float, Field(ge=0, le=255)] = 40.0
+    glare: Annotated[float, Field(gt=0, le=1)] = 0.35
+    sharpness: Annotated[float, Field(ge=0)] = 30.0
 
 
 class NodeSettings(_Section):
@@ -114,6 +127,7 @@ class Settings(_Section):
     training: TrainingSettings = TrainingSettings()
     capture: CaptureSettings = CaptureSettings()
     labels: LabelSettings = LabelSettings()
+    quality: QualitySettings = QualitySettings()
     node: NodeSettings = NodeSettings()
 
 

@@ -43,7 +43,7 @@ class Worker:
     """
 
     name: str
-    run: Callable[[threading.Event], None]
+    run: Callable[[threading.Event], object]
     retried: bool = True
     low_priority: bool = False
 

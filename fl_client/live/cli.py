@@ -66,4 +66,6 @@ def watch(
         if not as_json:
             live = Live(get_renderable=lambda: picture(reader), console=out, refresh_per_second=_REDRAWS_A_SECOND)
             stack.enter_context(live)
-        read(enrolment, reader, consent, source, finder, stop, print_line if as_json else lambda reading: None)
+        read(
+            enrolment, reader, consent, source, finder, stop, print_line if as_json else lambda reading: None, settings
+        )

@@ -15,6 +15,7 @@ from fl_client.home import Enrolment
 from fl_client.labels import LabelEvent
 from fl_client.live.reader import LiveReader
 from fl_client.live.reading import Reading
+from fl_client.settings import Settings
 from shared_models.data.faces import FaceFinder
 from shared_models.data.labels import LabelScheme, scheme_by_name
 from shared_models.errors import StorageError
@@ -41,6 +42,7 @@ def watch(
     finder: FaceFinder,
     stop: Event,
     show: Callable[[Reading], None],
+    settings: Settings = Settings(),
 ) -> None:
     """Reads `source` until it ends or `stop` is set; `show` gets each reading. A recording is read at its own pace.
 
@@ -58,7 +60,7 @@ def watch(
     def paused() -> bool:
         return not consent.current().allows(Scope.CAPTURE, policy.hash)
 
-    only_look(source, finder, scheme_by_name(policy.scheme), stop, on_look, paused)
+    only_look(source, finder, scheme_by_name(policy.scheme), stop, on_look, paused, settings)
 
 
 def only_look(
@@ -68,9 +70,20 @@ def only_look(
     stop: Event,
     on_look: Callable[[float, np.ndarray | Refusal], None],
     paused: Callable[[], bool] = lambda: False,
+    settings: Settings = Settings(),
 ) -> CaptureCounts:
     """Capture's own way from frame to crop, with nothing to keep and nowhere to keep it. Raises CameraError."""
     nothing = Nothing()
-    return CaptureLoop(
-        source, finder, nothing, nothing, scheme, capacity=0, stop=stop, paused=paused, on_look=on_look
-    ).run()
+    loop = CaptureLoop(
+        source,
+        finder,
+        nothing,
+        nothing,
+        scheme,
+        capacity=0,
+        paused=paused,
+        on_look=on_look,
+        quality=settings.quality,
+        search_seconds=settings.capture.search_seconds,
+    )
+    return loop.run(stop)

@@ -74,9 +74,8 @@ def film_and_capture(webcam: Webcam) -> Sequences:
             memory,
             SCHEME,
             capacity=10**6,
-            stop=Event(),
             paused=lambda: False,
-        ).run()
+        ).run(Event())
     return as_sequences(memory.frames, memory.labels)
 
 

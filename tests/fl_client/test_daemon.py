@@ -11,7 +11,6 @@ import pytest
 from fl_client import daemon as daemon_module
 from fl_client import supervisor as supervisor_module
 from fl_client.capture.sources import FolderSource, FrameSource
-from fl_client.capture_worker import Camera
 from fl_client.clerk import Clerk
 from fl_client.conditions import power
 from fl_client.conditions.gate import HeldUp
@@ -87,7 +86,9 @@ def store(laptop):
 
 @pytest.fixture
 def make_daemon(laptop, store):
-    """`make_daemon(source, ...)`: a daemon that films `source` once; its study's server is not there."""
+    """`make_daemon(source, ...)`: a daemon that films `source`; its study's server is not there."""
+
+    laptop.enrolment.save(laptop.home)
 
     def make_daemon(source=Frames(0), finder=OneFace(), labels=(), **options):
         return Daemon(
@@ -97,7 +98,7 @@ def make_daemon(laptop, store):
             laptop.identity,
             store,
             laptop.journal(),
-            options.pop("camera", Camera(lambda: source, live=False)),
+            source,
             finder,
             LabelScript(labels),
             **options,
@@ -170,7 +171,7 @@ def test_the_status_holds_no_label_no_path_and_no_key(make_daemon, laptop, statu
     daemon = make_daemon(Frames(40, then=lambda: daemon.stop()), labels=[LabelEvent(3.0, LABEL, "tap")])
     daemon.run()
     text = laptop.home.status.read_text()
-    assert set(status()["workers"]) == {"capture", "node", "clerk"}
+    assert set(status()["workers"]) == {"capture", "prober", "terminal", "node", "clerk"}
     for secret in (LABEL, "tap", str(laptop.home.root), laptop.enrolment.pseudonym, laptop.enrolment.fleet_address):
         assert secret not in text
 
@@ -182,33 +183,43 @@ def test_a_recording_that_cannot_be_read_ends_it(make_daemon, status):
     assert (status()["node"], status()["capture"]) == ("stopped", "ended")
 
 
-class Plug:
+class Plug(FrameSource):
     """A camera that is in use, then opens, is unplugged, is not there, and comes back."""
+
+    live = True
 
     def __init__(self, then):
         self.then, self.opened = then, 0
 
-    def open(self):
+    def __iter__(self):
         self.opened += 1
         if self.opened in (1, 3):
             raise CameraError("Camera 0 cannot be opened")
-        return Frames(20, then=raising(CameraError("Camera 0 stopped")) if self.opened == 2 else self.then)
+        then = raising(CameraError("Camera 0 stopped")) if self.opened == 2 else self.then
+        yield from Frames(20, then=then)
+
+    def close(self):
+        pass
+
+
+class Away(Plug):
+    def __iter__(self):
+        raise CameraError("Camera 0 cannot be opened")
 
 
 def test_a_camera_that_was_unplugged_is_opened_again_and_its_counts_go_on(make_daemon, status, monkeypatch):
     monkeypatch.setattr(supervisor_module, "_FIRST_RETRY_SECONDS", 0.001)
     said = []
     plug = Plug(lambda: daemon.stop())
-    daemon = make_daemon(camera=Camera(plug.open, live=True), say=said.append)
+    daemon = make_daemon(plug, say=said.append)
     daemon.run()
     assert plug.opened == 4
     assert (status()["frames"], status()["workers"]["capture"]["again"]) == (40, 3)
     assert said[0] == "Camera 0 cannot be opened. This program tries again by itself."
 
 
-def test_while_the_camera_is_away_the_status_says_so(make_daemon, status, run_until):
-    away = Camera(raising(CameraError("Camera 0 cannot be opened")), live=True)
-    run_until(make_daemon(camera=away), "capture", "waits: Camera 0 cannot be opened.")
+def test_while_the_camera_is_away_the_status_says_so(make_daemon, run_until):
+    run_until(make_daemon(Away(None)), "capture", "waits: Camera 0 cannot be opened.")
 
 
 def test_while_it_is_paused_the_status_says_so(make_daemon, laptop, run_until):

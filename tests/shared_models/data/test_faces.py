@@ -13,6 +13,8 @@ from shared_models.data.faces import (
     YuNetFinder,
     crop_face,
     crop_square,
+    face_roll,
+    moved,
     single_face,
 )
 from shared_models.data.synthetic.domains import LAPTOP
@@ -96,6 +98,40 @@ def test_landmarks_level_a_tilted_face() -> None:
     assert crop_square(moved)[2] == pytest.approx(turn, abs=1e-3)
     pair = np.stack([crop_face(frame, level).ravel(), crop_face(tilted, moved).ravel()])
     assert np.corrcoef(pair)[0, 1] > 0.995
+
+
+def test_the_eye_line_levels_a_face_found_by_haar(haar: HaarFinder) -> None:
+    seen, level = 0, []
+    for number in range(12):
+        roll = 0.2 if number % 2 else -0.2
+        found = single_face(haar, portrait(number, roll=roll))
+        if isinstance(found, Face) and found.eyes is not None:
+            seen += 1
+            level.append(face_roll(found) - roll)
+            assert crop_square(found)[2] == face_roll(found)
+    assert seen >= 8
+    assert np.median(np.abs(level)) < 0.05
+
+
+def test_without_eyes_a_haar_face_is_taken_for_level(haar: HaarFinder) -> None:
+    frame = portrait(1)
+    x, y, width, height = haar.find(frame)[0].box
+    frame[y + height // 5 : y + height // 2, x : x + width] = frame[y + height // 2, x + width // 4]
+    assert all(face.eyes is None and face_roll(face) == 0 for face in haar.find(frame))
+
+
+def test_a_moved_face_is_found_where_it_moved_to() -> None:
+    points = np.float32([[285, 200], [355, 200], [320, 240], [295, 270], [345, 270]])
+    before = Face((260, 160, 120, 140), points)
+    motion = cv2.getRotationMatrix2D((320, 230), -np.degrees(0.1), 1.05)
+    motion[:, 2] += (12, -5)
+    after = moved(before, motion)
+    (x, y), side, roll = crop_square(after)
+    (x0, y0), side0, _ = crop_square(before)
+    assert (x, y) == pytest.approx(motion @ (x0, y0, 1), abs=1.0)
+    assert side == pytest.approx(1.05 * side0, rel=0.01)
+    assert roll == pytest.approx(0.1, abs=1e-3)
+    assert after.box == pytest.approx((269, 152, 126, 147), abs=2)
 
 
 def test_a_crop_is_exactly_the_square_of_the_box() -> None:

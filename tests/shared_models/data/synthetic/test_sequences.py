@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -65,8 +66,11 @@ def test_direct_crops_look_like_the_finder_s(domain: Domain) -> None:
         frame = render_frame(someone.identity, actions, pose, scene, rng)
         face = single_face(finder, frame)
         assert isinstance(face, Face)
-        centre, side, _ = crop_square(face)
-        x, y = (centre - (pose.x * 640, pose.y * 480)) / (pose.scale * 480)
-        direct = render_crop(someone.identity, actions, pose, scene, Square(x, y, side / (pose.scale * 480)), rng)
+        centre, side, roll = crop_square(face)
+        # The finder's crop is level as far as it sees the eyes: so is the one drawn beside it.
+        level = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])
+        x, y = level @ (centre - (pose.x * 640, pose.y * 480)) / (pose.scale * 480)
+        levelled, square = replace(pose, roll=pose.roll - roll), Square(x, y, side / (pose.scale * 480))
+        direct = render_crop(someone.identity, actions, levelled, scene, square, rng)
         likeness.append(np.corrcoef(crop_face(frame, face).ravel(), direct.ravel())[0, 1])
     assert min(likeness) > 0.9

@@ -1,10 +1,8 @@
-import time
-
 import cv2
 import numpy as np
 import pytest
 
-from fl_client.capture.sources import CameraSource, FolderSource, VideoSource, open_source
+from fl_client.capture.sources import FolderSource, VideoSource, open_source
 from shared_models.errors import CameraError
 
 cv2.setNumThreads(1)
@@ -23,37 +21,6 @@ def video(tmp_path):
         writer.write(image(4 * i))
     writer.release()
     return path
-
-
-class FakeCamera:
-    """Stands for cv2.VideoCapture: delivers `frames` frames, a tenth of a second apart, then is unplugged."""
-
-    def __init__(self, frames, opened=True):
-        self.left, self.opened, self.released = frames, opened, False
-
-    def isOpened(self):  # noqa: N802
-        return self.opened
-
-    def grab(self):
-        self.left -= 1
-        return self.left >= 0
-
-    def retrieve(self):
-        return True, image(self.left)
-
-    def release(self):
-        self.released = True
-
-
-@pytest.fixture
-def plug_in(monkeypatch):
-    def plug_in(camera):
-        ticks = iter(range(1000, 2000))
-        monkeypatch.setattr(cv2, "VideoCapture", lambda index: camera)
-        monkeypatch.setattr(time, "monotonic", lambda: next(ticks) / 10)
-        return camera
-
-    return plug_in
 
 
 def test_a_video_keeps_its_own_timeline(video):
@@ -96,6 +63,45 @@ def test_a_video_without_frames_is_named(tmp_path, video):
         list(source)
 
 
+def test_a_video_that_is_cut_off_gives_what_it_has_and_then_says_so(tmp_path, video):
+    path = tmp_path / "cut.avi"
+    content = video.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    seen = []
+    with (
+        open_source(str(path), 25) as source,
+        pytest.raises(CameraError, match=r"cut\.avi is damaged: only .* of its 50"),
+    ):
+        seen.extend(source)
+    assert 10 < len(seen) < 40
+
+
+def test_a_video_that_is_cut_off_in_its_header_is_one_error_and_no_noise(tmp_path, video, capfd):
+    path = tmp_path / "stump.avi"
+    path.write_bytes(video.read_bytes()[:5000])
+    with pytest.raises(CameraError, match=r"stump\.avi cannot be read"):
+        open_source(str(path), 25)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_frames_that_cannot_be_decoded_are_left_out(tmp_path, video):
+    content = bytearray(video.read_bytes())
+    second = content.index(b"\xff\xd8", content.index(b"\xff\xd8") + 2)
+    content[second : second + 300] = bytes(300)
+    path = tmp_path / "scratched.avi"
+    path.write_bytes(content)
+    with open_source(str(path), 25) as source:
+        times = [seconds for seconds, _ in source]
+    assert 45 <= len(times) < 50
+    assert times == sorted(set(times))
+
+
+def test_a_recording_can_be_watched_again(video):
+    with open_source(str(video), 8) as source:
+        first = [seconds for seconds, _ in source]
+        assert [seconds for seconds, _ in source] == first
+
+
 def test_images_come_in_the_order_of_their_numbers(tmp_path):
     for i in (10, 9, 2, 1):
         cv2.imwrite(str(tmp_path / f"f{i}.png"), image(i))
@@ -118,29 +124,3 @@ def test_an_empty_folder_and_a_broken_image_are_named(tmp_path):
 def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(CameraError, match=r"no video file or folder of images .*absent"):
         open_source(str(tmp_path / "absent.mp4"), 8)
-
-
-def test_a_camera_runs_on_the_clock_until_it_is_unplugged(plug_in):
-    camera = plug_in(FakeCamera(frames=6))
-    looked_at = []
-    with open_source("3", 5) as source:
-        assert isinstance(source, CameraSource)
-        with pytest.raises(CameraError, match="Camera 3 stopped"):
-            looked_at.extend(source)
-    # A frame comes each .1 s; of those, five a second are looked at.
-    assert [seconds for seconds, _ in looked_at] == pytest.approx([0.1, 0.2, 0.4, 0.6])
-    assert all(frame.shape == (48, 64, 3) for _, frame in looked_at)
-    assert camera.released
-
-
-def test_a_missing_camera_is_named(plug_in):
-    camera = plug_in(FakeCamera(frames=0, opened=False))
-    with pytest.raises(CameraError, match="Camera 7 cannot be opened"):
-        open_source("7", 10)
-    assert camera.released
-
-
-def test_a_camera_that_opencv_does_not_find_is_one_error_and_no_noise(capfd):
-    with pytest.raises(CameraError, match="Camera 98 cannot be opened"):
-        open_source("98", 10)
-    assert capfd.readouterr().err == ""
