@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import secrets
 import threading
 from dataclasses import asdict, replace
 from typing import Any
@@ -20,7 +19,6 @@ from fl_client.node import NodeLoop
 from fl_client.participant import Participant
 from fl_client.settings import Settings
 from fl_client.store import Store
-from fl_client.withdrawal import tell
 from shared_models.data.faces import FaceFinder
 from shared_models.data.labels import scheme_by_name
 from shared_models.errors import CameraError
@@ -28,9 +26,7 @@ from shared_models.files import atomic_write
 from shared_models.privacy.gradients import engine_by_name
 
 _STATUS_SECONDS = 1.0
-_LONGEST_RETRY_SECONDS = 600.0
 _STOP_SECONDS = 4.0  # a call to a server that hangs is left behind: all that counts is on the disk already
-_chance = secrets.SystemRandom()
 log = logging.getLogger(__name__)
 
 
@@ -49,13 +45,22 @@ class Daemon:
         """Raises PolicyError where the study's policy is beyond this device's limits."""
         self._home, self._settings, self._enrolment = home, settings, enrolment
         self._store, self._consent = store, ConsentBook(home.root)
-        self._stop, self._told_to_stop = threading.Event(), threading.Event()
+        self._stop = threading.Event()
         self._node_state, self._capture_state = "starting", "no camera"
         self._counts = CaptureCounts()
         self._failure: BaseException | None = None
         self._journal = journal
         engine = engine_by_name(settings.training.engine)
-        participant = Participant(enrolment, settings.limits, self._consent, store, self._journal, engine)
+        self._clerk = Clerk(home, enrolment, identity, journal, settings.limits, self._stop)
+        participant = Participant(
+            enrolment,
+            settings.limits,
+            self._consent,
+            store,
+            self._journal,
+            engine,
+            on_other_policy=self._clerk.look_soon,
+        )
         self._node = NodeLoop(
             enrolment,
             identity.node,
@@ -66,7 +71,6 @@ class Daemon:
             self._stop,
             self._report_node,
         )
-        self._clerk = Clerk(home, enrolment, identity, journal, settings.limits, self._stop)
 
     def run(self, source: FrameSource, finder: FaceFinder, labels: LabelSource) -> None:
         """Works until `stop`. Raises what ended it: CameraError where the camera fails, EnrolmentError where the
@@ -94,17 +98,7 @@ class Daemon:
             raise self._failure
 
     def stop(self) -> None:
-        self._told_to_stop.set()
         self._stop.set()
-
-    def tell_of_leaving(self) -> None:
-        """Where its owner has left: tells the server until it has heard, or until `stop`. Nothing else runs then.
-
-        The times between grow to ten minutes.
-        """
-        retry = self._settings.node.retry_seconds
-        while not tell(self._home) and not self._told_to_stop.wait(retry * _chance.uniform(0.5, 1.5)):
-            retry = min(2 * retry, _LONGEST_RETRY_SECONDS)
 
     def _capture(self, source: FrameSource, finder: FaceFinder, labels: LabelSource) -> None:
         loop = CaptureLoop(

@@ -61,8 +61,10 @@ class Participant:
         journal: Journal,
         engine: GradientEngine,
         noise_for: Callable[[Task], NoiseSource] = lambda task: NoiseSource(),
+        on_other_policy: Callable[[], None] = lambda: None,
     ) -> None:
         """noise_for: where a task's noise comes from; only a simulation, whose runs can be repeated, gives another
+        on_other_policy: hears that a task was refused because the study has another policy by now
 
         Raises PolicyError where the study's policy is beyond this device's limits.
         """
@@ -70,7 +72,7 @@ class Participant:
         self.journal = journal
         self._enrolment, self._policy = enrolment, enrolment.policy
         self._consent, self._store, self._engine = consent, store, engine
-        self._noise_for = noise_for
+        self._noise_for, self._on_other_policy = noise_for, on_other_policy
         self._server = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.server_key))
         self._model = build_model(self._policy.model, len(scheme_by_name(self._policy.scheme).classes))
         self._features = FeatureCache(store.shelf)
@@ -98,6 +100,7 @@ class Participant:
         if task.study != self._enrolment.study:
             raise WireError("study", "The task is of another study")
         if task.policy_hash != self._policy.hash:
+            self._on_other_policy()
             raise WireError("policy", "The task names another privacy policy than the one agreed to")
 
     def _train(self, task: Task) -> dict[str, Tensor]:

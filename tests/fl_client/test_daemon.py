@@ -1,7 +1,6 @@
 """The daemon with its real threads: what it says of itself, and what ends it."""
 
 import json
-import threading
 
 import cv2
 import numpy as np
@@ -13,7 +12,6 @@ from fl_client.daemon import Daemon
 from fl_client.labels import LabelEvent, LabelScript
 from fl_client.settings import Limits, Settings
 from fl_client.store import Store
-from fl_client.withdrawal import Withdrawal
 from shared_models.data.faces import Face
 from shared_models.errors import CameraError, EnrolmentError, LedgerError, PolicyError, StorageError
 
@@ -213,37 +211,6 @@ def test_the_state_of_the_node_is_followed_in_words(daemon, laptop, status, stop
     stop_when("node", "waiting for consent to train")
     daemon.run(Frames(1), OneFace(), LabelScript([]))
     assert status()["node"] == "stopped"
-
-
-def test_a_withdrawal_that_nobody_heard_is_said_again_until_somebody_does(daemon, laptop, port, monkeypatch):
-    registered = laptop.registered
-    port.registry.enrol(port.registry.invite(60)[0], registered.node_key, registered.ledger_key)
-    enrolment = laptop.enrolment.model_copy(
-        update={
-            "study": port.terms.study,
-            "pseudonym": port.registry.devices()[0].pseudonym,
-            "enrolment_address": port.address,
-            "ca_pem": port.folder.ca_certificate.read_text(),
-        }
-    )
-    Withdrawal.signed(enrolment, laptop.identity).keep(laptop.home)
-    waited = threading.Event()
-    monkeypatch.setattr(daemon._told_to_stop, "wait", lambda seconds: waited.set())
-    telling = threading.Thread(target=daemon.tell_of_leaving, daemon=True)
-    telling.start()
-    assert waited.wait(20), "nobody answers: it waits before it tries again"
-    with port.listening():
-        telling.join(20)
-    assert not telling.is_alive()
-    assert port.registry.active() == []
-    assert not laptop.home.withdrawal.exists()
-
-
-def test_who_stops_it_is_not_held_up_by_a_withdrawal_that_nobody_hears(daemon, laptop):
-    Withdrawal.signed(laptop.enrolment, laptop.identity).keep(laptop.home)
-    daemon.stop()
-    daemon.tell_of_leaving()
-    assert laptop.home.withdrawal.exists()
 
 
 def test_an_old_copy_of_the_ledger_ends_it(daemon, monkeypatch):

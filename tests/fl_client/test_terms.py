@@ -92,9 +92,16 @@ def test_terms_that_stayed_change_nothing(port, joined):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"study": {"consent_text": "We ask for more."}}, {"policy": {"epsilon": 4.0}}], ids=["text", "policy"]
+    "changes",
+    [
+        {"study": {"consent_text": "We ask for more."}},
+        {"policy": {"epsilon": 4.0}},
+        {"study": {"purpose": "scientific research"}},
+        {"study": {"controller": "Somebody Else Ltd"}},
+    ],
+    ids=["text", "policy", "purpose", "controller"],
 )
-def test_another_text_or_policy_ends_what_was_agreed_to_and_is_kept(port, settings, joined, changes):
+def test_other_terms_end_what_was_agreed_to_and_is_kept(port, settings, joined, changes):
     port.terms = changed_terms(port, settings, **changes)
     with port.listening():
         offered = ask_terms(joined.enrolment, joined.identity)
