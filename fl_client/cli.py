@@ -13,6 +13,7 @@ from fl_client import deciding
 from fl_client.consent import ConsentBook, State
 from fl_client.home import Home, Identity, load_enrolment
 from fl_client.options import DEFAULT_HOME, HomeOption, JsonOption, ask_passphrase, shown
+from fl_client.service.cli import app as service
 from fl_client.settings import load_settings
 from shared_models import commandline
 from shared_models.commandline import out, print_json
@@ -26,6 +27,7 @@ app.add_typer(data_app, name="data")
 app.command(epilog="Example: fl-client enrol attune1.eyJhZGRyZXNz...")(deciding.enrol)
 app.command(epilog="Example: fl-client consent --scopes capture,store,train")(deciding.consent)
 app.command(epilog="Example: fl-client withdraw")(deciding.withdraw)
+app.add_typer(service, name="service")
 
 
 def run() -> NoReturn:
