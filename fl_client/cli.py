@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from fl_client import deciding
 from fl_client.consent import ConsentBook, State
+from fl_client.doctor import doctor
 from fl_client.home import Home, Identity, load_enrolment
 from fl_client.options import DEFAULT_HOME, HomeOption, JsonOption, ask_passphrase, shown
 from fl_client.service.cli import app as service
@@ -27,6 +28,7 @@ app.add_typer(data_app, name="data")
 app.command(epilog="Example: fl-client enrol attune1.eyJhZGRyZXNz...")(deciding.enrol)
 app.command(epilog="Example: fl-client consent --scopes capture,store,train")(deciding.consent)
 app.command(epilog="Example: fl-client withdraw")(deciding.withdraw)
+app.command(epilog="Example: fl-client doctor --json")(doctor)
 app.add_typer(service, name="service")
 
 
@@ -43,6 +45,7 @@ def run_daemon(
     ] = None,
 ) -> None:
     """Capture and take part, in the foreground, until Ctrl-C; wait where the study's terms are not agreed to."""
+    from fl_client.capture.finder import face_finder
     from fl_client.capture.sources import open_source
     from fl_client.daemon import Daemon
     from fl_client.journal import open_journal
@@ -71,7 +74,6 @@ def run_daemon(
                 settings = load_settings(place.settings)
                 scheme = scheme_by_name(enrolment.policy.scheme)
                 script = LabelScript.read(labels, scheme) if labels else LabelScript([])
-                finder = _finder(settings.capture.face_model, settings.capture.face_model_sha256)
                 with open_source(camera, settings.capture.fps) as source:
                     journal = open_journal(place, vault, enrolment, identity)
                     daemon = Daemon(place, settings, enrolment, identity, store, journal)
@@ -80,7 +82,7 @@ def run_daemon(
                         break
                     out.print(f"Device {enrolment.pseudonym} is running. Ctrl-C stops it, `fl-client pause` pauses it.")
                     try:
-                        daemon.run(source, finder, script)
+                        daemon.run(source, face_finder(settings.capture), script)
                     except (ConsentError, PolicyError) as error:
                         if not asks_anew(place):
                             raise
@@ -227,9 +229,3 @@ def _facts(place: Home) -> dict[str, Any]:
         "delta": policy.delta,
         "policy_hash": policy.hash,
     }
-
-
-def _finder(model: str, sha256: str):  # type: ignore[no-untyped-def]
-    from shared_models.data.faces import HaarFinder, YuNetFinder
-
-    return YuNetFinder(Path(model), sha256) if model else HaarFinder()

@@ -1,6 +1,10 @@
 """What several tests of the student's side share."""
 
+import hashlib
+
 import pytest
+
+from fl_client.passphrase import PASSPHRASE_FILE
 
 
 class Looks:
@@ -25,3 +29,15 @@ class Looks:
 def make_looks():
     """`make_looks(seconds, {second: what happens})`"""
     return Looks
+
+
+@pytest.fixture
+def quick_passphrase(tmp_path, monkeypatch):
+    """The file of the passphrase under which keys are kept: never in this computer's key store, and not slowed down."""
+    file = tmp_path / "passphrase"
+    file.write_text("correct horse battery staple")
+    monkeypatch.setenv(PASSPHRASE_FILE, str(file))
+    monkeypatch.setattr("fl_client.keys.find_backend", lambda backend: None)
+    quick = lambda passphrase, salt, n: hashlib.sha256(passphrase.encode() + salt).digest()  # noqa: E731
+    monkeypatch.setattr("fl_client.passphrase.stretch", quick)
+    return file

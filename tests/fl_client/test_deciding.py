@@ -1,7 +1,6 @@
 """Joining, agreeing scope by scope, leaving and joining anew, as a student does at a terminal."""
 
 import datetime as dt
-import hashlib
 import json
 import secrets
 import shutil
@@ -26,19 +25,9 @@ from shared_models.files import only_one
 from shared_models.privacy.events import Intent
 
 
-def quickly_stretched(passphrase, salt, cost):
-    return hashlib.sha256(passphrase.encode() + salt).digest()
-
-
 @pytest.fixture(autouse=True)
-def passphrase(tmp_path, monkeypatch):
-    """Keys of this test never reach the key store of the computer that it runs on."""
-    file = tmp_path / "passphrase"
-    file.write_text("correct horse battery staple")
-    monkeypatch.setenv("ATTUNE_PASSPHRASE_FILE", str(file))
-    monkeypatch.setattr("fl_client.keys.find_backend", lambda backend: None)
-    monkeypatch.setattr("fl_client.passphrase.stretch", quickly_stretched)
-    return file
+def passphrase(quick_passphrase):
+    return quick_passphrase
 
 
 @pytest.fixture
