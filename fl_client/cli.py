@@ -89,6 +89,8 @@ def run_daemon(
                         out.print(escape(str(error)), soft_wrap=True)
                     else:
                         break
+    elif not place.withdrawal.exists():
+        out.print("You have left this study: there is nothing to run.")
     if place.withdrawal.exists():
         out.print("You have left. This program only waits for the study's server to hear it; Ctrl-C ends it.")
     tell_until_heard(place, retry, stop)

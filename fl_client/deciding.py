@@ -55,7 +55,7 @@ def enrol(
     enrolment = accept(offer, identity)
     enrolment.save(place)
     ConsentBook(home).inform(enrolment.text_hash, enrolment.policy.hash)
-    out.print(f"Enrolled as device [bold]{enrolment.pseudonym}[/]. Nothing is captured before `fl-client consent`.")
+    out.print(f"Enrolled as device [bold]{enrolment.pseudonym}[/]. Nothing is captured before you agree to it.")
     if not yes:
         _decide(place, enrolment, _ask_each(ConsentBook(home)))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from fl_client.clerk import RETRY_SECONDS, TERMS_SECONDS, due_in
-from fl_client.consent import ConsentBook, State
+from fl_client.consent import ConsentBook, Scope, State
 from fl_client.home import Enrolment, Home, Identity, load_enrolment
 from fl_client.settings import load_settings
 from fl_client.terms import adopt, ask_terms
@@ -24,13 +24,15 @@ log = logging.getLogger(__name__)
 def wait_for_consent(
     home: Home, identity: Identity, stop: threading.Event, say: Callable[[str], object]
 ) -> Enrolment | None:
-    """The terms in force once their owner has agreed to them; None once `stop` is set, or the owner has left.
+    """The terms in force once their owner has agreed to capture under them, for the program begins with the camera.
 
-    Meanwhile `say` and `status.json` say that it waits, and the study is asked for its terms as by a clerk at work.
+    None once `stop` is set, or the owner has left. Meanwhile `say` and `status.json` say that it waits, and the study is
+    asked for its terms as by a clerk at work.
     """
     book, enrolment, look_due = ConsentBook(home.root), load_enrolment(home), 0.0
     while not stop.is_set() and book.current().state is not State.WITHDRAWN:
-        if book.current().covers(enrolment.text_hash, enrolment.policy.hash):
+        consent = book.current()
+        if consent.covers(enrolment.text_hash, enrolment.policy.hash) and Scope.CAPTURE in consent.scopes:
             return enrolment
         if not look_due:
             log.info("%s", WAITS)

@@ -44,7 +44,7 @@ def test_devices_wait_for_consent_to_new_terms_and_one_leaves_unheard_at_first(w
     assert (waiting["consent"], waiting["running"], waiting["capture"]) == ("informed", True, "off")
     assert waiting["policy_hash"] != before.policy.hash
 
-    consent = world.call("fl-client", "consent", "--home", str(world.home(0)), "--scopes", "train", "--yes")
+    consent = world.call("fl-client", "consent", "--home", str(world.home(0)), "--scopes", "capture,train", "--yes")
     assert consent.returncode == 0, consent.stderr
     agree(world, 1)
     until(lambda: world.closed() > closed, "a round under the new policy")

@@ -46,7 +46,7 @@ def another_text(port, text):
 def agree(joined, *scopes):
     terms, book = load_enrolment(joined.home), ConsentBook(joined.home.root)
     book.inform(terms.text_hash, terms.policy.hash)
-    book.grant(scopes or ["train"], terms.text_hash, terms.policy.hash)
+    book.grant(scopes or ["capture"], terms.text_hash, terms.policy.hash)
 
 
 def test_terms_that_are_agreed_to_are_not_waited_for(joined, wait):
@@ -68,6 +68,11 @@ def test_it_waits_until_its_owner_agrees_and_says_so_once(joined, wait):
     assert "the camera is closed and nothing is sent" in sentence
 
 
+def test_without_consent_to_capture_it_does_not_begin_with_the_camera(joined, wait):
+    agree(joined, "train")
+    assert wait(3)[0] is None
+
+
 def test_terms_that_change_while_it_waits_are_the_ones_that_must_be_agreed_to(port, joined, wait):
     another_text(port, "More.")
     with port.listening():
@@ -82,7 +87,7 @@ def test_what_was_agreed_to_before_the_change_does_not_count(port, joined, wait)
     ConsentBook(joined.home.root).lapse()
     old = joined.enrolment.text_hash, joined.enrolment.policy.hash
     with port.listening():
-        enrolment, _ = wait(5, {2: lambda: (joined.consent.inform(*old), joined.consent.grant(["train"], *old))})
+        enrolment, _ = wait(5, {2: lambda: (joined.consent.inform(*old), joined.consent.grant(["capture"], *old))})
     assert enrolment is None
 
 
