@@ -26,8 +26,8 @@ def wait_for_consent(
 ) -> Enrolment | None:
     """The terms in force once their owner has agreed to capture under them, for the program begins with the camera.
 
-    None once `stop` is set, or the owner has left. Meanwhile `say` and `status.json` say that it waits, and the study is
-    asked for its terms as by a clerk at work.
+    None once `stop` is set, or the owner has left. Meanwhile `say` and `status.json` say that it waits, and the study
+    is asked for its terms as by a clerk at work.
     """
     book, enrolment, look_due = ConsentBook(home.root), load_enrolment(home), 0.0
     while not stop.is_set() and book.current().state is not State.WITHDRAWN:

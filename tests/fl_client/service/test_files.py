@@ -61,6 +61,8 @@ def test_the_systemd_unit_runs_exactly_the_command(job):
     service = unit(job)["Service"]
     assert service["ExecStart"].startswith(":/bin/sh -c "), "no variable is put into it"
     assert unquoted(service["ExecStart"]) == ['exec "$0" "$@"', *job.command]
+    text = MANAGERS["systemd"].text(job).decode()
+    assert all(len(signs) % 2 == 0 for signs in re.findall("%+", text)), "a single % would begin a specifier"
     assert unquoted(service["Environment"]) == [f"ATTUNE_PASSPHRASE_FILE={NASTY}"]
 
 
