@@ -14,16 +14,18 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fl_client.consent import ConsentBook, State
+from fl_client.countersigned import ask_receipt
 from fl_client.high_water import KeptMark
 from fl_client.home import Enrolment, Home, Identity, load_enrolment
 from fl_client.keys import KeyVault, open_vault
 from fl_client.passphrase import AskPassphrase
 from fl_client.store import erase_store
 from fl_client.withdrawal import Withdrawal
-from shared_models.errors import AddressError, AttuneError, KeyStoreError, LedgerError, UsageError
+from shared_models.errors import AddressError, AttuneError, EnrolmentError, KeyStoreError, LedgerError, UsageError
 from shared_models.files import only_one, storage_errors, sync_folder
 from shared_models.privacy.events import Intent
-from shared_models.privacy.ledger import GENESIS, Entry, intents_of, read_ledger
+from shared_models.privacy.ledger import GENESIS, Entry, Ledger, intents_of, read_ledger
+from shared_models.privacy.receipts import LedgerHead
 
 _NOTE = "earlier-debits"
 
@@ -37,7 +39,7 @@ def put_away(home: Home, study: str, ask: AskPassphrase, lost_for_good: Callable
 
     Raises UsageError where the folder belongs to another study or its device is running, AddressError where the server
     cannot be told, EnrolmentError where the record of the enrolment is damaged, KeyStoreError where the keys do not
-    open and are not given up.
+    open and are not given up, LedgerError where the ledger is an old copy.
     """
     enrolment = load_enrolment(home)
     if enrolment.study != study:
@@ -84,12 +86,23 @@ def _vault(home: Home, enrolment: Enrolment, ask: AskPassphrase, lost_for_good: 
         return _fresh_vault(home, ask)  # keys and data were destroyed then, and the server was told
     try:
         vault = open_vault(home.root, ask)
-        Withdrawal.signed(enrolment, Identity.load(home, vault)).say()
+        identity = Identity.load(home, vault)
+        _require_newest(home, enrolment, identity, vault)
+        Withdrawal.signed(enrolment, identity).say()
     except KeyStoreError as error:
         if not lost_for_good(str(error)):
             raise
         return _fresh_vault(home, ask)
     return vault
+
+
+def _require_newest(home: Home, enrolment: Enrolment, identity: Identity, vault: KeyVault) -> None:
+    """Raises LedgerError where the key store or the server has seen more of the ledger: it would be given back."""
+    if _open_place(home).exists():
+        return  # it was looked at before it began to move
+    ledger = Ledger(home.ledger, identity.ledger, KeptMark(vault))
+    with suppress(EnrolmentError):  # a server that does not know this device has seen nothing
+        ask_receipt(enrolment, identity, LedgerHead(len(ledger.entries), ledger.head), home)
 
 
 def _fresh_vault(home: Home, ask: AskPassphrase) -> KeyVault:

@@ -53,6 +53,7 @@ def paid(laptop, vault, task_record, monkeypatch):
     KeptMark(vault).note(1, laptop.ledger().head)
     laptop.told = []
     monkeypatch.setattr(module.Withdrawal, "say", lambda withdrawal: laptop.told.append(withdrawal.address))
+    monkeypatch.setattr(module, "ask_receipt", lambda *given: None)
     return laptop
 
 
@@ -71,6 +72,22 @@ def test_all_of_it_goes_and_the_server_is_told(paid, vault):
     assert not list(paid.home.outbox.iterdir()), "what was signed with the old keys leaves no more"
     assert ConsentBook(paid.home.root).current().state is State.INVITED
     assert (paid.told, KeptMark(vault).read()) == ([paid.enrolment.enrolment_address], (0, GENESIS))
+
+
+def test_an_old_copy_of_the_ledger_is_not_put_away_as_if_it_were_all(paid, vault, monkeypatch):
+    KeptMark(vault).note(2, "a" * 64)
+    with pytest.raises(LedgerError, match="is an old copy"):
+        put_away(paid.home, paid.enrolment.study, None, never)
+    KeptMark(vault).note(1, paid.ledger().head)
+
+    def seen_more(enrolment, identity, head, home):
+        assert head == (1, paid.ledger().head)
+        raise LedgerError("the server has seen more")
+
+    monkeypatch.setattr(module, "ask_receipt", seen_more)
+    with pytest.raises(LedgerError, match="seen more"):
+        put_away(paid.home, paid.enrolment.study, None, never)
+    assert (load_enrolment(paid.home), paid.told) == (paid.enrolment, [])
 
 
 def test_a_server_that_does_not_hear_changes_nothing(paid, monkeypatch):
