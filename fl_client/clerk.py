@@ -17,14 +17,15 @@ from shared_models.privacy.events import Released
 from shared_models.privacy.receipts import EMPTY_LEDGER, LedgerHead
 
 _LOOK_SECONDS = 1.0
-_TERMS_SECONDS = 3600.0
-_RETRY_SECONDS = 60.0
+TERMS_SECONDS = 3600.0
+RETRY_SECONDS = 60.0
 _chance = secrets.SystemRandom()
 log = logging.getLogger(__name__)
 
 
 class Clerk:
-    """Asks for the terms at the start and every hour, and for a receipt at the start and after each released update.
+    """Asks for the terms at the start, every hour and when a task names another policy; for a receipt at the start and
+    after each released update.
 
     Never between a debit and its release: when a device has done its training is its own affair. A server that does
     not answer is asked again a minute later, and holds nothing up.
@@ -41,17 +42,23 @@ class Clerk:
         self._home, self._enrolment, self._identity = home, enrolment, identity
         self._journal, self._limits = journal, limits
         self._terms_due = self._receipt_due = steady()
+        self._look_soon = threading.Event()
         self._signed: LedgerHead | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop`. Raises ConsentError where the terms have changed, PolicyError where they ask for more
         than this device allows, LedgerError where the server has seen more of this device's ledger."""
         while not stop.is_set():
-            if steady() >= self._terms_due:
-                self._terms_due = _in(_TERMS_SECONDS if self._best_effort(self._look_at_terms) else _RETRY_SECONDS)
+            if self._look_soon.is_set() or steady() >= self._terms_due:
+                self._look_soon.clear()
+                self._terms_due = due_in(TERMS_SECONDS if self._best_effort(self._look_at_terms) else RETRY_SECONDS)
             if steady() >= self._receipt_due and not self._best_effort(self._countersign):
-                self._receipt_due = _in(_RETRY_SECONDS)
+                self._receipt_due = due_in(RETRY_SECONDS)
             stop.wait(_LOOK_SECONDS)
+
+    def look_soon(self) -> None:
+        """A task named another policy than the one agreed to: the terms are looked at within a second."""
+        self._look_soon.set()
 
     def _look_at_terms(self) -> None:
         offered = ask_terms(self._enrolment, self._identity)
@@ -78,6 +85,6 @@ class Clerk:
         return True
 
 
-def _in(seconds: float) -> float:
+def due_in(seconds: float) -> float:
     """When so many seconds have passed, give or take 30 %: devices that began together do not ask together."""
     return steady() + seconds * _chance.uniform(0.7, 1.3)

@@ -3,8 +3,8 @@
     invited -> informed -> active <-> paused
     any of them -> withdrawn, for good
 
-Being shown another text or policy leads back to informed. The state is always read from the record, by the
-same rules that decide whether an action may be written to it.
+Being shown another text or policy, or agreeing to nothing of it, leads back to informed. The state is always read from
+the record, by the same rules that decide whether an action may be written to it.
 """
 
 import os
@@ -22,7 +22,7 @@ from shared_models.files import storage_errors, sync_folder
 
 _FIX = "Read what it means and decide with 'fl-client consent'"
 
-Action = Literal["inform", "grant", "pause", "resume", "withdraw"]
+Action = Literal["inform", "grant", "lapse", "pause", "resume", "withdraw"]
 
 
 class Scope(StrEnum):
@@ -45,6 +45,7 @@ class State(StrEnum):
 # Where an action changes nothing because what it asks for is so already.
 _ALREADY: dict[str, set[State]] = {
     "inform": {State.ACTIVE, State.PAUSED},
+    "lapse": {State.INFORMED},
     "pause": {State.PAUSED},
     "resume": {State.ACTIVE},
     "withdraw": {State.WITHDRAWN},
@@ -75,6 +76,11 @@ class Consent:
         """Whether `scope` may be acted on now under the policy with this hash."""
         return self.state is State.ACTIVE and scope in self.scopes and policy_hash == self.policy_hash
 
+    def covers(self, text_hash: str, policy_hash: str) -> bool:
+        """Whether something was agreed to under this text and policy, and was not taken back since."""
+        same = (text_hash, policy_hash) == (self.text_hash, self.policy_hash)
+        return same and self.state in (State.ACTIVE, State.PAUSED)
+
     def after(self, record: _Record) -> "Consent":
         """The state once `record` is written; the same object where the action is not possible now."""
         same = (record.text_hash, record.policy_hash) == (self.text_hash, self.policy_hash)
@@ -87,6 +93,8 @@ class Consent:
                 return Consent(State.INFORMED, frozenset(), record.text_hash, record.policy_hash, record.time)
             case "grant", State.INFORMED | State.ACTIVE | State.PAUSED if same and record.scopes:
                 return replace(self, state=State.ACTIVE, scopes=record.scopes, since=record.time)
+            case "lapse", State.ACTIVE | State.PAUSED:
+                return replace(self, state=State.INFORMED, scopes=frozenset(), since=record.time)
             case "pause", State.ACTIVE:
                 return replace(self, state=State.PAUSED, since=record.time)
             case "resume", State.PAUSED:
@@ -144,6 +152,10 @@ class ConsentBook:
         if not scopes or not known.issuperset(scopes):
             raise ConsentError("Consent names no scope, or one that does not exist", fix=f"Use {', '.join(Scope)}")
         self._write("grant", text_hash=text_hash, policy_hash=policy_hash, scopes=frozenset(map(Scope, scopes)))
+
+    def lapse(self) -> None:
+        """Nothing is agreed to any more until it is granted again; what is stored stays."""
+        self._write("lapse")
 
     def pause(self) -> None:
         self._write("pause")

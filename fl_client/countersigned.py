@@ -1,7 +1,6 @@
 """The server's receipt for how far this device's ledger has come: asked for, checked, kept in the device's folder."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -12,8 +11,7 @@ from shared_models.enrolment import enrolment_pb2 as messages
 from shared_models.enrolment.proofs import ENROLMENT_VERSION, receipt_form
 from shared_models.errors import LedgerError
 from shared_models.files import atomic_write
-from shared_models.privacy.ledger import parse_entry
-from shared_models.privacy.receipts import EMPTY_LEDGER, HeadReceipt, LedgerHead, head_receipt_holds
+from shared_models.privacy.receipts import HeadReceipt, LedgerHead, head_receipt_holds
 
 
 def ask_receipt(enrolment: Enrolment, identity: Identity, head: LedgerHead, home: Home) -> None:
@@ -40,12 +38,3 @@ def ask_receipt(enrolment: Enrolment, identity: Identity, head: LedgerHead, home
 def kept_receipt(home: Home) -> dict[str, Any] | None:
     """The newest receipt, for whoever wants to check it; None where there is none."""
     return json.loads(home.receipt.read_bytes()) if home.receipt.exists() else None
-
-
-def head_in(ledger: Path) -> LedgerHead:
-    """How far the ledger file has come, whoever signed it. Raises LedgerError where its last entry is damaged."""
-    lines = ledger.read_bytes().split(b"\n")[:-1] if ledger.exists() else []
-    if not lines:
-        return EMPTY_LEDGER
-    last = parse_entry(lines[-1])
-    return LedgerHead(last.seq + 1, last.hash)

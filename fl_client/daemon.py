@@ -2,7 +2,6 @@
 
 import logging
 import re
-import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
@@ -24,15 +23,12 @@ from fl_client.senses import Senses
 from fl_client.settings import Settings
 from fl_client.store import Store
 from fl_client.supervisor import Supervisor, Worker
-from fl_client.withdrawal import tell
 from shared_models.data.faces import FaceFinder
 from shared_models.errors import StorageError
 from shared_models.privacy.gradients import engine_by_name
 
 _TICK_SECONDS = 1.0
-_LONGEST_RETRY_SECONDS = 600.0
 _NUMBER = re.compile(r"\d+")
-_chance = secrets.SystemRandom()
 log = logging.getLogger(__name__)
 
 
@@ -56,13 +52,14 @@ class Daemon:
 
         Raises PolicyError where the study's policy is beyond this device's limits.
         """
-        self._home, self._retry_seconds = home, settings.node.retry_seconds
+        self._home = home
         self._store, self._journal, self._consent = store, journal, ConsentBook(home.root)
-        self._stop, self._told_to_stop = threading.Event(), threading.Event()
+        self._stop = threading.Event()
         self._node_state, self._since = "starting", datetime.now(UTC)
         policy, consent = enrolment.policy, self._consent
         self._gate = gate_of(settings.training, consent, policy.hash)
         engine = engine_by_name(settings.training.engine)
+        clerk = Clerk(home, enrolment, identity, journal, settings.limits)
         participant = Participant(
             enrolment,
             settings.limits,
@@ -73,13 +70,13 @@ class Daemon:
             look_up=self._look_up,
             train_on_pseudo=settings.labels.train_on_pseudo,
             keep_model=home.model,
+            on_other_policy=clerk.look_soon,
         )
         app = client_app(participant)
         self._senses = Senses(home, settings, enrolment, consent, store, source, finder, script)
         self._node = NodeLoop(
             enrolment, identity.node, journal, app, consent, self._gate, settings.node, self._report_node
         )
-        clerk = Clerk(home, enrolment, identity, journal, settings.limits)
         self._supervisor = Supervisor(
             [  # whatever else a device does beside these is one more line here
                 *self._senses.workers,
@@ -112,17 +109,7 @@ class Daemon:
             raise self._supervisor.failure
 
     def stop(self) -> None:
-        self._told_to_stop.set()
         self._stop.set()
-
-    def tell_of_leaving(self) -> None:
-        """Where its owner has left: tells the server until it has heard, or until `stop`. Nothing else runs then.
-
-        The times between grow to ten minutes.
-        """
-        retry = self._retry_seconds
-        while not tell(self._home) and not self._told_to_stop.wait(retry * _chance.uniform(0.5, 1.5)):
-            retry = min(2 * retry, _LONGEST_RETRY_SECONDS)
 
     def _look_up(self) -> None:
         """Between two pieces of training: raises HeldUp where it has to stop."""

@@ -18,7 +18,7 @@ from shared_models.enrolment import enrolment_pb2 as messages
 from shared_models.enrolment.invitation import Invitation
 from shared_models.enrolment.proofs import ENROLMENT_VERSION, enrol_form
 from shared_models.errors import CertificateError, EnrolmentError
-from shared_models.privacy.receipts import EMPTY_LEDGER, LedgerHead
+from shared_models.privacy.receipts import EMPTY_LEDGER
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,21 @@ def read_offer(invitation: Invitation) -> Offer:
     return Offer(invitation, ca_pem, _call(invitation, ca_pem, lambda stub: stub.Policy, request))
 
 
-def accept(offer: Offer, identity: Identity, head: LedgerHead = EMPTY_LEDGER) -> Enrolment:
-    """Uses the invitation up and binds this device's keys, and its ledger where it has one already.
+def accept(offer: Offer, identity: Identity) -> Enrolment:
+    """Uses the invitation up and binds this device's keys; the ledger that they sign is empty yet.
 
     Raises what `read_offer` raises.
     """
     secret = bytes.fromhex(offer.invitation.secret)
     node_key = identity.node.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     ledger_key = identity.ledger.public_key().public_bytes_raw()
-    form = enrol_form(offer.terms.study, secret, node_key, ledger_key, head)
+    form = enrol_form(offer.terms.study, secret, node_key, ledger_key, EMPTY_LEDGER)
     request = messages.EnrolRequest(
         version=ENROLMENT_VERSION,
         secret=secret,
         node_key=node_key,
         ledger_key=ledger_key,
-        head=messages.LedgerHead(entries=head.entries, hash=head.hash),
+        head=messages.LedgerHead(entries=EMPTY_LEDGER.entries, hash=EMPTY_LEDGER.hash),
         node_proof=identity.node.sign(form, ec.ECDSA(hashes.SHA256())),
         ledger_proof=identity.ledger.sign(form),
     )

@@ -3,15 +3,14 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from fl_client.consent import ConsentBook
 from fl_client.daemon_status import DaemonStatus, read_status
+from fl_client.earlier import history
 from fl_client.home import Home, load_enrolment
 from fl_client.store import count_stored
 from shared_models.files import is_held
 from shared_models.privacy.events import spent_epsilon
-from shared_models.privacy.ledger import intents_of, read_ledger
+from shared_models.privacy.ledger import intents_of
 
 
 def device_facts(home: Home) -> dict[str, Any]:
@@ -20,8 +19,7 @@ def device_facts(home: Home) -> dict[str, Any]:
     Raises EnrolmentError where the device is not enrolled, LedgerError where its ledger does not hold.
     """
     enrolment = load_enrolment(home)
-    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.ledger_key))
-    intents = intents_of(read_ledger(home.ledger, key))
+    intents = intents_of(history(home, enrolment))
     consent, policy = ConsentBook(home.root).current(), enrolment.policy
     return {
         "device": enrolment.pseudonym,

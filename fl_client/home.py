@@ -30,6 +30,10 @@ class Home:
         self.root = root
         self.settings = root / "config.toml"
         self.enrolment = root / "enrolment.json"
+        self.consent = root / "consent.jsonl"
+        self.earlier = root / "earlier"
+        self.sealed_keys = root / "keys.json"
+        self.keyring_account = root / "keyring.json"
         self.node_key = root / "node.key"
         self.ledger_key = root / "ledger.key"
         self.ledger = root / "ledger.jsonl"
@@ -91,7 +95,10 @@ def load_enrolment(home: Home) -> Enrolment:
             "This device is not enrolled in a study", fix="Run `fl-client enrol INVITATION`"
         ) from error
     except (OSError, ValidationError) as error:
-        raise EnrolmentError(f"{home.enrolment} is damaged", fix="Ask for a new invitation and enrol again") from error
+        raise EnrolmentError(
+            f"{home.enrolment} is damaged",
+            fix="Put it back from a backup, or ask for a new invitation and enrol with another --home",
+        ) from error
 
 
 class Identity:
@@ -123,7 +130,7 @@ class Identity:
             raise KeyStoreError(
                 "This device's keys cannot be opened",
                 why="a key file is missing or damaged",
-                fix="Enrol again",
+                fix="Enrol anew with `fl-client enrol INVITATION --again`",
             ) from error
         if not isinstance(node, ec.EllipticCurvePrivateKey) or not isinstance(ledger, Ed25519PrivateKey):
             raise KeyStoreError("This device's keys are of the wrong kind", fix="Enrol again")

@@ -6,6 +6,7 @@ the next task is answered. A crash never refunds.
 """
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from safetensors.torch import load, save
 from torch import Tensor
 
+from fl_client.earlier import earlier_intents
 from fl_client.high_water import KeptMark
 from fl_client.home import Enrolment, Home, Identity
 from fl_client.keys import KeyVault
@@ -31,20 +33,25 @@ log = logging.getLogger(__name__)
 class Journal:
     """One device's lifetime under one policy. Only one process may write it at a time."""
 
-    def __init__(self, policy: Policy, ledger: Ledger, outbox: Path, erasures: Path) -> None:
-        """erasures: a file whose presence says that sequences were deleted since the ledger last said so"""
+    def __init__(
+        self, policy: Policy, ledger: Ledger, outbox: Path, erasures: Path, earlier: Sequence[Intent] = ()
+    ) -> None:
+        """erasures: a file whose presence says that sequences were deleted since the ledger last said so
+        earlier: what was debited before this device was enrolled anew
+        """
         self._policy, self._ledger = policy, ledger
         self._outbox, self._erasures = outbox, erasures
+        self._earlier = earlier
 
     @property
     def participations(self) -> int:
         """Rounds that this device has paid for in its life, whether or not its update was used."""
-        return len(self._ledger.intents)
+        return len(self._paid)
 
     @property
     def epsilon(self) -> float:
         """What the unit that the policy protects has spent so far: each stored sequence, or the participant."""
-        return max(spent_epsilon(self._ledger.intents, m.unit, self._policy.delta) for m in self._policy.mechanisms)
+        return max(spent_epsilon(self._paid, m.unit, self._policy.delta) for m in self._policy.mechanisms)
 
     @property
     def last(self) -> Entry | None:
@@ -144,8 +151,12 @@ class Journal:
                 fix="Put the newest copy back. Spent budget is never given back by restoring a backup",
             )
 
+    @property
+    def _paid(self) -> list[Intent]:
+        return [*self._earlier, *self._ledger.intents]
+
     def _epsilon_with_one_more(self) -> float:
-        intents, delta = self._ledger.intents, self._policy.delta
+        intents, delta = self._paid, self._policy.delta
         return max(epsilon_of([*spends_of(intents, m.unit), m.spend], delta) for m in self._policy.mechanisms)
 
     def _kept(self, entry: Entry, nonce: str) -> Update:
@@ -161,6 +172,6 @@ class Journal:
 
 
 def open_journal(home: Home, vault: KeyVault, enrolment: Enrolment, identity: Identity) -> Journal:
-    """The device's journal, to write in. Raises LedgerError where its ledger is damaged or an old copy."""
+    """The device's journal, to write in. Raises LedgerError where a ledger of its folder is damaged or an old copy."""
     ledger = Ledger(home.ledger, identity.ledger, KeptMark(vault))
-    return Journal(enrolment.policy, ledger, home.outbox, home.erasures)
+    return Journal(enrolment.policy, ledger, home.outbox, home.erasures, earlier_intents(home, vault))

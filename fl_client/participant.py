@@ -74,11 +74,13 @@ class Participant:
         look_up: Callable[[], None] | None = None,
         train_on_pseudo: bool = False,
         keep_model: Path | None = None,
+        on_other_policy: Callable[[], None] = lambda: None,
     ) -> None:
         """noise_for: where a task's noise comes from; only a simulation, whose runs can be repeated, gives another
         look_up: called at least every half second of training; what it raises ends the training
         train_on_pseudo: whether the owner lets it train on what the model labelled, should the policy allow that too
         keep_model: where the study's weights of the newest task are kept, for the student's own live reading
+        on_other_policy: hears that a task was refused because the study has another policy by now
 
         Raises PolicyError where the study's policy is beyond this device's limits.
         """
@@ -87,7 +89,7 @@ class Participant:
         self._enrolment, self._policy = enrolment, enrolment.policy
         self._consent, self._store, self._noise_for = consent, store, noise_for
         self._engine = engine if look_up is None else InterruptibleEngine(engine, look_up)
-        self._look_up, self._keep_model = look_up, keep_model
+        self._look_up, self._keep_model, self._on_other_policy = look_up, keep_model, on_other_policy
         self._on_pseudo = train_on_pseudo and self._policy.pseudo_labels
         self._server = Ed25519PublicKey.from_public_bytes(bytes.fromhex(enrolment.server_key))
         self._model = build_model(self._policy.model, len(scheme_by_name(self._policy.scheme).classes))
@@ -116,6 +118,7 @@ class Participant:
         if task.study != self._enrolment.study:
             raise WireError("study", "The task is of another study")
         if task.policy_hash != self._policy.hash:
+            self._on_other_policy()
             raise WireError("policy", "The task names another privacy policy than the one agreed to")
 
     def _train(self, task: Task) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from fl_client.consent import ConsentBook
+from fl_client.consent import ConsentBook, State
 from fl_client.enrolment_port import call
 from fl_client.home import Enrolment, Home, Identity
 from fl_client.settings import Limits
@@ -65,19 +65,25 @@ def ask_terms(enrolment: Enrolment, identity: Identity) -> Enrolment:
 def adopt(offered: Enrolment, current: Enrolment, home: Home, consent: ConsentBook, limits: Limits) -> None:
     """Keeps the terms that are offered in place of the current ones.
 
-    Where policy or text differ, what was agreed to holds no more. That is on the disk before the terms are: a crash in
-    between asks too early, never too late. Raises ConsentError then, PolicyError where the new policy is beyond the
-    student's own limits.
+    Where the policy, the text, the purpose or who answers for the study differ, what was agreed to holds no more. That
+    is on the disk before the terms are: a crash in between asks too early, never too late. Raises ConsentError then,
+    PolicyError where the new policy is beyond the student's own limits.
     """
     if offered == current:
         return
-    changed = (offered.text_hash, offered.policy.hash) != (current.text_hash, current.policy.hash)
+    changed = _agreed_to(offered) != _agreed_to(current)
     if changed:
+        if consent.current().state in (State.ACTIVE, State.PAUSED):
+            consent.lapse()
         consent.inform(offered.text_hash, offered.policy.hash)
     offered.save(home)
     if changed:
         limits.check(offered.policy)
         raise ConsentError(
-            "The study's terms have changed, and this device has stopped",
-            fix="Read them with `fl-client consent`; if you agree, start again",
+            "The study's terms have changed, and what you agreed to holds no more",
+            fix="Read the new ones and decide with `fl-client consent`",
         )
+
+
+def _agreed_to(terms: Enrolment) -> tuple[str, ...]:
+    return terms.text_hash, terms.policy.hash, terms.purpose, terms.controller

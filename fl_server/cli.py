@@ -67,19 +67,27 @@ def invite(
     directory: Directory,
     count: Annotated[int, typer.Option(min=1, max=10_000, help="How many invitations.")] = 1,
     days: Annotated[int, typer.Option(min=1, max=365, help="How long they are valid.")] = 14,
+    replaces: Annotated[
+        str | None, typer.Option(help="A device that the invited one takes the place of, with what it has spent.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print one-time invitations, one a line. Each enrols one device."""
     from fl_server.certificates import ca_fingerprint
+    from fl_server.devices import require_known
     from fl_server.enrolment.registry import Registry
     from shared_models.enrolment.invitation import Invitation
 
     folder = FederationFolder(directory)
     server = load_settings(folder.settings).server
     registry, fingerprint = Registry(folder.enrolment), ca_fingerprint(folder)
+    if replaces is not None:
+        if count > 1:
+            raise UsageError("One device is replaced by one", fix="Leave out --count")
+        require_known(folder, [replaces])
     lines = []
     for _ in range(count):
-        secret, expires = registry.invite(days * _DAY_SECONDS)
+        secret, expires = registry.invite(days * _DAY_SECONDS, replaces)
         invitation = Invitation(
             address=f"{server.host}:{server.enrolment_port}",
             ca_sha256=fingerprint,

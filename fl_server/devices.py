@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from fl_server.certificates import load_signing_key
-from fl_server.enrolment.registry import Registry
+from fl_server.enrolment.registry import Member, Registry
 from fl_server.folder import FederationFolder
 from fl_server.settings import load_settings
 from shared_models.errors import UsageError
@@ -29,6 +29,8 @@ class DeviceFacts(BaseModel):
     rounds: int
     """Closed rounds that used an update of its."""
     last_round: int | None
+    replaces: str | None
+    """The device whose rounds count as its own too."""
 
 
 def device_facts(folder: FederationFolder) -> list[DeviceFacts]:
@@ -51,6 +53,7 @@ def device_facts(folder: FederationFolder) -> list[DeviceFacts]:
                 left=None if member.left is None else _day(member.left),
                 rounds=len(used),
                 last_round=max(used, default=None),
+                replaces=next(iter(member.device.earlier), None),
             )
         )
     return facts
@@ -71,15 +74,20 @@ def remove(folder: FederationFolder, pseudonyms: Sequence[str]) -> list[str]:
     Raises UsageError naming one that nobody enrolled as, SettingsError where there is no federation in the folder.
     """
     load_settings(folder.settings)
-    registry = Registry(folder.enrolment)
-    known = {member.device.pseudonym: member for member in registry.members()}
+    known = require_known(folder, pseudonyms)
+    Registry(folder.enrolment).leave(pseudonyms, "removed")
+    return [pseudonym for pseudonym in dict.fromkeys(pseudonyms) if known[pseudonym].left is None]
+
+
+def require_known(folder: FederationFolder, pseudonyms: Sequence[str]) -> dict[str, Member]:
+    """Everybody who ever enrolled, by pseudonym; raises UsageError naming one of `pseudonyms` that is not there."""
+    known = {member.device.pseudonym: member for member in Registry(folder.enrolment).members()}
     for pseudonym in pseudonyms:
         if pseudonym not in known:
             raise UsageError(
                 f"There is no device '{pseudonym}'", fix=f"`fl-server devices list {folder.root}` names them"
             )
-    registry.leave(pseudonyms, "removed")
-    return [pseudonym for pseudonym in dict.fromkeys(pseudonyms) if known[pseudonym].left is None]
+    return known
 
 
 def _day(seconds: int) -> dt.date:

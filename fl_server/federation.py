@@ -201,12 +201,14 @@ class Federation:
 
     def _may_take_part(self, devices: Devices, round_: int) -> dict[int, Device]:
         """Those with budget left, whose last round is as far back as the policy asks for."""
-        return {node: device for node, device in devices.items() if self._may(device.pseudonym, round_)}
+        return {node: device for node, device in devices.items() if self._may(device, round_)}
 
-    def _may(self, device: str, round_: int) -> bool:
-        last = self._participations.last_round(device)
-        rested = last is None or round_ - last >= self._policy.min_rounds_between
-        return rested and self._participations.count()[device] < self._policy.lifetime_rounds
+    def _may(self, device: Device, round_: int) -> bool:
+        """What a device that this one replaces has spent is spent."""
+        names, count = (device.pseudonym, *device.earlier), self._participations.count()
+        lasts = [last for last in map(self._participations.last_round, names) if last is not None]
+        rested = not lasts or round_ - max(lasts) >= self._policy.min_rounds_between
+        return rested and sum(count[name] for name in names) < self._policy.lifetime_rounds
 
     def _summarise_late(self, checkpoint: Checkpoint) -> None:
         """The line of a round whose server ended before it could write it; how long that took is not known."""

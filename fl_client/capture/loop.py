@@ -129,6 +129,7 @@ class CaptureLoop:
             if stop.is_set():
                 return True
             if self._paused():
+                self.state = "paused"
                 self._forget()
                 last = None
                 if self._source.live:

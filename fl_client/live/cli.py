@@ -4,7 +4,6 @@ import json
 import signal
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from threading import Event
 from typing import Annotated
 
@@ -26,6 +25,7 @@ def watch(
     """Show what the model makes of your face, here and now, until Ctrl-C. Nothing of it is stored or sent."""
     from rich.live import Live
 
+    from fl_client.capture.finder import face_finder
     from fl_client.capture.sources import open_source
     from fl_client.consent import ConsentBook, Scope
     from fl_client.home import Home, load_enrolment
@@ -34,7 +34,6 @@ def watch(
     from fl_client.live.reading import Reading
     from fl_client.live.watch import watch as read
     from fl_client.settings import load_settings
-    from shared_models.data.faces import HaarFinder, YuNetFinder
     from shared_models.files import is_held
 
     place, stop = Home(home), Event()
@@ -53,7 +52,7 @@ def watch(
             "There is no model to read with yet", why=reader.state, fix="The study's first task brings one"
         )
     capture = settings.capture
-    finder = YuNetFinder(Path(capture.face_model), capture.face_model_sha256) if capture.face_model else HaarFinder()
+    finder = face_finder(capture)
     for received in (signal.SIGINT, signal.SIGTERM):
         signal.signal(received, lambda *_: stop.set())
 

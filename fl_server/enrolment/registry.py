@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from fl_server.enrolment.tables import bring_up_to_date, reading, writing
 from shared_models.enrolment.invitation import SECRET_BYTES
@@ -44,6 +44,8 @@ class Device:
     pseudonym: str
     node_key: bytes
     ledger_key: bytes
+    earlier: tuple[str, ...] = ()
+    """The devices that it replaces, newest first: their rounds count as its own."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,14 @@ class Registry:
         self._path = path
         bring_up_to_date(path)
 
-    def invite(self, valid_seconds: int) -> tuple[bytes, int]:
-        """A fresh secret and the Unix time at which it expires."""
+    def invite(self, valid_seconds: int, replaces: str | None = None) -> tuple[bytes, int]:
+        """A fresh secret and the Unix time at which it expires.
+
+        replaces: a device that has left, as others see it, once another enrols with this invitation in its place
+        """
         secret, expires = secrets.token_bytes(SECRET_BYTES), int(time.time()) + valid_seconds
         with writing(self._path) as database:
-            database.execute("INSERT INTO invitations VALUES (?, ?, NULL)", (_hashed(secret), expires))
+            database.execute("INSERT INTO invitations VALUES (?, ?, NULL, ?)", (_hashed(secret), expires, replaces))
         return secret, expires
 
     def accepts(self, secret: bytes) -> bool:
@@ -97,32 +102,35 @@ class Registry:
         the same work.
         """
         with writing(self._path) as database:
-            invalid = _judged(_invitation(database, secret))
+            invitation = _invitation(database, secret)
+            invalid = _judged(invitation)
             taken = _exists(database, "node_key = ? OR ledger_key = ?", node_key, ledger_key)
             refusal = flaw or invalid or (Refusal.KEY_TAKEN if taken else None)
-            if refusal is not None:
-                _count(database, refusal)
+            if refusal is not None or invitation is None:
+                _count(database, refusal or Refusal.GUESSED)
                 return None
-            device = Device(_new_pseudonym(database), node_key, ledger_key)
+            device = Device(_new_pseudonym(database), node_key, ledger_key, _chain(database, invitation.replaces))
             database.execute(
                 "UPDATE invitations SET used_by = ? WHERE secret_sha256 = ?", (device.pseudonym, _hashed(secret))
             )
             database.execute(
-                "INSERT INTO devices (pseudonym, node_key, ledger_key, enrolled, ledger_entries, ledger_head)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (device.pseudonym, node_key, ledger_key, int(time.time()), *head),
+                "INSERT INTO devices (pseudonym, node_key, ledger_key, enrolled, replaces, ledger_entries, ledger_head)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (device.pseudonym, node_key, ledger_key, int(time.time()), invitation.replaces, *head),
             )
+            _leave(database, device.earlier[:1], "removed")
         return device
 
     def members(self) -> list[Member]:
         """Everybody who ever enrolled, in order."""
         with reading(self._path) as database:
-            return [_member(row) for row in database.execute(f"{_MEMBERS} ORDER BY enrolled, rowid")]
+            rows = list(database.execute(f"{_MEMBERS} ORDER BY enrolled, rowid"))
+            return [_member(row, _chain(database, row[-1])) for row in rows]
 
     def member(self, pseudonym: str) -> Member | None:
         with reading(self._path) as database:
             row = database.execute(f"{_MEMBERS} WHERE pseudonym = ?", (pseudonym,)).fetchone()
-        return None if row is None else _member(row)
+            return None if row is None else _member(row, _chain(database, row[-1]))
 
     def devices(self) -> list[Device]:
         """Every device that ever enrolled, in order."""
@@ -150,12 +158,8 @@ class Registry:
 
     def leave(self, pseudonyms: Iterable[str], how: Departure) -> None:
         """These devices take part no more. Who has left already stays as it left."""
-        now = int(time.time())
         with writing(self._path) as database:
-            database.executemany(
-                "UPDATE devices SET left_at = ?, left_how = ? WHERE pseudonym = ? AND left_at IS NULL",
-                [(now, how, pseudonym) for pseudonym in pseudonyms],
-            )
+            _leave(database, pseudonyms, how)
 
     def open_invitations(self) -> int:
         """How many invitations are unused and not expired."""
@@ -182,29 +186,52 @@ class Registry:
 
 
 _MEMBERS = (
-    "SELECT pseudonym, node_key, ledger_key, enrolled, left_at, left_how, ledger_entries, ledger_head FROM devices"
+    "SELECT pseudonym, node_key, ledger_key, enrolled, left_at, left_how, ledger_entries, ledger_head, replaces"
+    " FROM devices"
 )
 
 
-def _member(row: tuple) -> Member:
-    pseudonym, node_key, ledger_key, enrolled, left, how, entries, head = row
-    return Member(Device(pseudonym, node_key, ledger_key), enrolled, left, how, LedgerHead(entries, head))
+class _Invitation(NamedTuple):
+    expires: int
+    used_by: str | None
+    replaces: str | None
 
 
-def _invitation(database: sqlite3.Connection, secret: bytes) -> tuple[int, str | None] | None:
-    found: tuple[int, str | None] | None = database.execute(
-        "SELECT expires, used_by FROM invitations WHERE secret_sha256 = ?", (_hashed(secret),)
+def _member(row: tuple, earlier: tuple[str, ...]) -> Member:
+    pseudonym, node_key, ledger_key, enrolled, left, how, entries, head, _ = row
+    return Member(Device(pseudonym, node_key, ledger_key, earlier), enrolled, left, how, LedgerHead(entries, head))
+
+
+def _chain(database: sqlite3.Connection, replaced: str | None) -> tuple[str, ...]:
+    """`replaced`, the device that it replaced, and so on. Each enrolled before the next, so that this ends."""
+    chain = []
+    while replaced is not None:
+        chain.append(replaced)
+        (replaced,) = database.execute("SELECT replaces FROM devices WHERE pseudonym = ?", (replaced,)).fetchone()
+    return tuple(chain)
+
+
+def _leave(database: sqlite3.Connection, pseudonyms: Iterable[str], how: Departure) -> None:
+    now = int(time.time())
+    database.executemany(
+        "UPDATE devices SET left_at = ?, left_how = ? WHERE pseudonym = ? AND left_at IS NULL",
+        [(now, how, pseudonym) for pseudonym in pseudonyms],
+    )
+
+
+def _invitation(database: sqlite3.Connection, secret: bytes) -> _Invitation | None:
+    row = database.execute(
+        "SELECT expires, used_by, replaces FROM invitations WHERE secret_sha256 = ?", (_hashed(secret),)
     ).fetchone()
-    return found
+    return None if row is None else _Invitation(*row)
 
 
-def _judged(invitation: tuple[int, str | None] | None) -> Refusal | None:
+def _judged(invitation: _Invitation | None) -> Refusal | None:
     if invitation is None:
         return Refusal.GUESSED
-    expires, used_by = invitation
-    if used_by is not None:
+    if invitation.used_by is not None:
         return Refusal.USED
-    return Refusal.EXPIRED if expires < int(time.time()) else None
+    return Refusal.EXPIRED if invitation.expires < int(time.time()) else None
 
 
 def _new_pseudonym(database: sqlite3.Connection) -> str:

@@ -24,6 +24,10 @@ _STEPS = (
         f"ALTER TABLE devices ADD COLUMN ledger_head TEXT NOT NULL DEFAULT '{EMPTY_LEDGER.hash}'",
         "CREATE TABLE refusals (kind TEXT PRIMARY KEY, count INTEGER NOT NULL)",
     ),
+    (
+        "ALTER TABLE invitations ADD COLUMN replaces TEXT",
+        "ALTER TABLE devices ADD COLUMN replaces TEXT",
+    ),
 )
 
 

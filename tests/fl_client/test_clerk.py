@@ -27,24 +27,6 @@ def joined(port, laptop):
     return laptop
 
 
-class Looks:
-    """Stands for the stop event and the clock: each look at the work is a second later; `at[n]()` is done before it."""
-
-    def __init__(self, count):
-        self.now, self.count, self.seen, self.at = 1000.0, count, 0, {}
-
-    def __call__(self):
-        return self.now
-
-    def is_set(self):
-        return self.seen >= self.count
-
-    def wait(self, seconds):
-        self.now += seconds
-        self.seen += 1
-        self.at.get(self.seen, lambda: None)()
-
-
 def noted(ask, name, looks, asked):
     """`ask`, which also notes in `asked` at which look it was called."""
 
@@ -56,12 +38,11 @@ def noted(ask, name, looks, asked):
 
 
 @pytest.fixture
-def run(joined, monkeypatch):
+def run(joined, monkeypatch, make_looks):
     """`run(seconds, {second: what happens})`: the clerk at work for so long; what it asked, with the time."""
 
     def run(count, at=None):
-        looks, asked = Looks(count), []
-        looks.at = at or {}
+        looks, asked = make_looks(count, at), []
         monkeypatch.setattr(module, "steady", looks)
         for name in ("ask_terms", "ask_receipt"):
             monkeypatch.setattr(module, name, noted(getattr(module, name), name, looks, asked))
@@ -102,6 +83,15 @@ def test_a_server_that_is_away_is_asked_again_a_minute_later_and_holds_nothing_u
     asked = run(100)
     assert {name for name, _ in asked} == {"ask_terms", "ask_receipt"}
     assert 4 <= len(asked) <= 6
+
+
+def test_a_task_of_another_policy_makes_it_look_at_once(port, joined, run, monkeypatch):
+    clerks = []
+    made = Clerk.__init__
+    monkeypatch.setattr(Clerk, "__init__", lambda clerk, *given: (made(clerk, *given), clerks.append(clerk))[0])
+    with port.listening():
+        asked = run(6, {3: lambda: clerks[0].look_soon()})
+    assert [seen for name, seen in asked if name == "ask_terms"] == [0, 3]
 
 
 def test_terms_that_changed_while_it_runs_end_it(port, joined, run):

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from fl_client import cli
-from fl_client.consent import ConsentBook, State
+from fl_client.consent import ConsentBook, Scope, State
 from fl_client.daemon_status import DaemonStatus, write_status
 from fl_client.home import Home, Identity, load_enrolment
 from fl_client.keys import open_vault
@@ -118,9 +118,10 @@ def test_nobody_is_enrolled_without_being_asked(run, home, invitation, monkeypat
     asked = []
     monkeypatch.setattr(typer, "confirm", lambda question, default: asked.append((question, default)) or True)
     assert run("enrol", invitation, "--home", home.root) == 0
-    [(question, default)] = asked
-    assert "join" in question
-    assert default is False
+    assert "join" in asked[0][0]
+    assert [question for question, _ in asked[1:]] == [f"Do you agree to {scope}?" for scope in Scope]
+    assert not any(default for _, default in asked)
+    assert ConsentBook(home.root).current().scopes == set(Scope)
 
 
 def test_a_device_is_enrolled_once(run, fails, home, invitation):
@@ -163,7 +164,7 @@ def test_the_whole_consent_text_is_shown(run, enrolled, capsys):
     enrolled.enrolment.write_text(json.dumps(facts))
     enrolment = load_enrolment(enrolled)
     ConsentBook(enrolled.root).inform(enrolment.text_hash, enrolment.policy.hash)
-    assert run("consent", "--home", enrolled.root, "--yes") == 0
+    assert run("consent", "--home", enrolled.root, "--scopes", "capture", "--yes") == 0
     assert "You agree to [conceal]much more[/conceal].?[2K\nReally." in capsys.readouterr().out
 
 
@@ -316,7 +317,7 @@ def member(run, home, port, capsys):
     """A device that enrolled at a server, which has stopped since."""
     with port.listening():
         assert run("enrol", port.invite().encode(), "--home", home.root, "--yes") == 0
-    run("consent", "--home", home.root, "--yes")
+    run("consent", "--home", home.root, "--scopes", "capture,store,train", "--yes")
     capsys.readouterr()
     return home
 
@@ -376,7 +377,7 @@ def test_who_mistyped_the_passphrase_can_think_again(run, member, tmp_path, monk
 
 def test_new_terms_beyond_the_student_s_limits_cannot_be_agreed_to(fails, enrolled):
     enrolled.settings.write_text("[limits]\nmax_epsilon = 1\n")
-    assert "because of its epsilon" in fails(13, "consent", "--home", enrolled.root, "--yes")
+    assert "because of its epsilon" in fails(13, "consent", "--home", enrolled.root)
 
 
 def test_the_receipt_is_part_of_the_account(run, enrolled, capsys):

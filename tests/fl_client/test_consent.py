@@ -11,6 +11,7 @@ TEXT, POLICY = "a" * 64, "b" * 64
 STEPS = {
     "inform": lambda book: book.inform(TEXT, POLICY),
     "grant": lambda book: book.grant(["capture", "store", "train"], TEXT, POLICY),
+    "lapse": lambda book: book.lapse(),
     "pause": lambda book: book.pause(),
     "resume": lambda book: book.resume(),
     "withdraw": lambda book: book.withdraw(),
@@ -40,6 +41,9 @@ def book(tmp_path):
         (["inform", "grant", "pause", "grant"], "active"),
         (["inform", "grant", "pause", "resume"], "active"),
         (["inform", "grant", "pause", "resume", "resume"], "active"),
+        (["inform", "lapse"], "informed"),
+        (["inform", "grant", "lapse"], "informed"),
+        (["inform", "grant", "pause", "lapse", "grant"], "active"),
         (["withdraw"], "withdrawn"),
         (["inform", "grant", "pause", "withdraw", "withdraw"], "withdrawn"),
     ],
@@ -54,8 +58,10 @@ def test_the_state_follows_the_actions_and_outlasts_the_program(book, tmp_path, 
     ("actions", "impossible"),
     [
         ([], "grant"),
+        ([], "lapse"),
         ([], "pause"),
         ([], "resume"),
+        (["inform", "grant", "lapse"], "resume"),
         (["inform"], "pause"),
         (["inform"], "resume"),
         (["inform", "grant", "withdraw"], "inform"),
@@ -117,6 +123,15 @@ def test_showing_another_text_or_policy_ends_consent_until_it_is_granted(book, s
             book.require("train", policy)
     book.grant(["train"], *shown)
     book.require("train", shown[1])
+
+
+def test_what_lapsed_covers_nothing_and_a_pause_changes_no_agreement(book):
+    act(book, "inform", "grant", "pause")
+    assert book.current().covers(TEXT, POLICY)
+    assert not book.current().covers("c" * 64, POLICY)
+    act(book, "lapse")
+    assert not book.current().covers(TEXT, POLICY)
+    assert book.current().scopes == frozenset()
 
 
 def test_only_what_was_shown_can_be_granted(book):

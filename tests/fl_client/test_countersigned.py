@@ -3,7 +3,7 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from fl_client.countersigned import ask_receipt, head_in, kept_receipt
+from fl_client.countersigned import ask_receipt, kept_receipt
 from fl_client.enrolment import accept, read_offer
 from fl_server.enrolment.service import EnrolmentService
 from shared_models.errors import LedgerError
@@ -55,11 +55,3 @@ def test_a_receipt_that_the_server_did_not_sign_is_none(port, joined, written):
     with port.listening(other), pytest.raises(LedgerError, match="not signed by its study's server"):
         ask_receipt(joined.enrolment, joined.identity, written[1], joined.home)
     assert kept_receipt(joined.home) is None
-
-
-def test_how_far_a_ledger_file_has_come(joined, written):
-    assert head_in(joined.home.ledger) == written[3]
-    with joined.home.ledger.open("ab") as file:
-        file.write(b"half a li")
-    assert head_in(joined.home.ledger) == written[3]
-    assert head_in(joined.home.root / "nowhere") == EMPTY_LEDGER

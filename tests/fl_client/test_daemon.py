@@ -19,7 +19,6 @@ from fl_client.labels import LabelEvent, LabelScript
 from fl_client.node import NodeLoop
 from fl_client.settings import Limits, Settings
 from fl_client.store import Store
-from fl_client.withdrawal import Withdrawal
 from shared_models.data.faces import Face
 from shared_models.errors import CameraError, EnrolmentError, LedgerError, PolicyError, StorageError
 
@@ -323,35 +322,3 @@ def test_a_load_that_wavers_fills_no_log(make_daemon, caplog):
         daemon._report_node(f"waits: other programs use {percent} % of the processor")
     assert daemon._node_state.endswith("99 % of the processor")
     assert caplog.text.count("other programs use") == 1
-
-
-def test_a_withdrawal_that_nobody_heard_is_said_again_until_somebody_does(make_daemon, laptop, port, monkeypatch):
-    daemon, registered = make_daemon(), laptop.registered
-    port.registry.enrol(port.registry.invite(60)[0], registered.node_key, registered.ledger_key)
-    enrolment = laptop.enrolment.model_copy(
-        update={
-            "study": port.terms.study,
-            "pseudonym": port.registry.devices()[0].pseudonym,
-            "enrolment_address": port.address,
-            "ca_pem": port.folder.ca_certificate.read_text(),
-        }
-    )
-    Withdrawal.signed(enrolment, laptop.identity).keep(laptop.home)
-    waited = threading.Event()
-    monkeypatch.setattr(daemon._told_to_stop, "wait", lambda seconds: waited.set())
-    telling = threading.Thread(target=daemon.tell_of_leaving, daemon=True)
-    telling.start()
-    assert waited.wait(20), "nobody answers: it waits before it tries again"
-    with port.listening():
-        telling.join(20)
-    assert not telling.is_alive()
-    assert port.registry.active() == []
-    assert not laptop.home.withdrawal.exists()
-
-
-def test_who_stops_it_is_not_held_up_by_a_withdrawal_that_nobody_hears(make_daemon, laptop):
-    daemon = make_daemon()
-    Withdrawal.signed(laptop.enrolment, laptop.identity).keep(laptop.home)
-    daemon.stop()
-    daemon.tell_of_leaving()
-    assert laptop.home.withdrawal.exists()

@@ -15,7 +15,7 @@ from fl_server.settings import load_settings
 from fl_server.setup import create_federation
 from shared_models.enrolment import enrolment_pb2 as messages
 from shared_models.errors import AddressError, CertificateError, EnrolmentError
-from shared_models.privacy.receipts import LedgerHead
+from shared_models.privacy.receipts import EMPTY_LEDGER
 
 
 @pytest.fixture
@@ -35,14 +35,14 @@ def test_a_device_reads_the_terms_and_joins(port, settings, folder):
     invitation = port.invite()
     with port.listening():
         offer = read_offer(invitation)
-        enrolment = accept(offer, identity, LedgerHead(2, "ab" * 32))
+        enrolment = accept(offer, identity)
     assert offer.terms == port.terms
     assert offer.ca_pem == folder.ca_certificate.read_bytes()
     [member] = port.registry.members()
     device = member.device
     assert device.node_key == identity.node.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     assert device.ledger_key == identity.ledger.public_key().public_bytes_raw()
-    assert member.head == LedgerHead(2, "ab" * 32)
+    assert member.head == EMPTY_LEDGER
     assert (enrolment.pseudonym, enrolment.fleet_address) == (device.pseudonym, "127.0.0.1:1")
     assert enrolment.enrolment_address == invitation.address
     assert enrolment.policy == settings.privacy_policy()

@@ -10,6 +10,8 @@ from flwr.app import RecordDict
 
 from fl_client import participant as participant_module
 from fl_client.conditions.gate import HeldUp
+from fl_client.home import Identity
+from fl_client.journal import Journal
 from fl_client.participant import Participant
 from fl_client.settings import Limits
 from shared_models.errors import (
@@ -153,6 +155,36 @@ def test_a_task_of_another_study_or_policy_is_refused(laptop, task_record, chang
         participant.answer(task_record(**changed))
     assert refused.value.reason == reason
     assert on_disk(laptop) == []
+
+
+def test_that_the_study_has_another_policy_by_now_is_passed_on(laptop, task_record):
+    heard = []
+    engine, journal = engine_by_name("fast"), laptop.journal()
+    participant = Participant(
+        laptop.enrolment,
+        laptop.limits,
+        laptop.consent,
+        laptop.store,
+        journal,
+        engine,
+        on_other_policy=lambda: heard.append("another"),
+    )
+    for changed in ({"study": "another"}, {"policy_hash": "0" * 64}):
+        with pytest.raises(WireError):
+            participant.answer(task_record(**changed))
+    assert heard == ["another"]
+
+
+def test_what_was_debited_before_it_was_enrolled_anew_counts_against_the_same_caps(laptop, policy, task_record):
+    laptop.participant().answer(task_record(1))
+    old, new = intents(laptop) * (policy.participations - 1), Identity.generate().ledger
+    ledger = ledger_module.Ledger(laptop.home.ledger.with_name("new.jsonl"), new)
+    journal = Journal(policy, ledger, laptop.home.outbox, laptop.home.erasures, old)
+    assert (journal.participations, journal.epsilon) == (len(old), policy.epsilon_after(len(old)))
+    journal.require_budget()
+    ledger.append(old[0])
+    with pytest.raises(BudgetError):
+        journal.require_budget()
 
 
 def test_an_older_round_is_refused_and_the_same_or_a_later_one_is_not(laptop, task_record):

@@ -98,9 +98,16 @@ def test_terms_that_stayed_change_nothing(port, joined):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"study": {"consent_text": "We ask for more."}}, {"policy": {"epsilon": 4.0}}], ids=["text", "policy"]
+    "changes",
+    [
+        {"study": {"consent_text": "We ask for more."}},
+        {"policy": {"epsilon": 4.0}},
+        {"study": {"purpose": "scientific research"}},
+        {"study": {"controller": "Somebody Else Ltd"}},
+    ],
+    ids=["text", "policy", "purpose", "controller"],
 )
-def test_another_text_or_policy_ends_what_was_agreed_to_and_is_kept(port, settings, joined, changes):
+def test_other_terms_end_what_was_agreed_to_and_is_kept(port, settings, joined, changes):
     port.terms = changed_terms(port, settings, **changes)
     with port.listening():
         offered = ask_terms(joined.enrolment, joined.identity)
@@ -125,12 +132,21 @@ def test_another_contact_is_kept_and_asks_nobody_again(port, settings, joined):
 def test_whether_live_reading_is_allowed_is_kept_and_asks_nobody_again(port, settings, joined):
     assert load_enrolment(joined.home).live_reading
     in_the_eu = {"purpose": "medical or safety", "synthetic": False, "regions": ["EU"]}
-    for answer, allowed in (("", False), ("file 89", True)):
+
+    def look(answer):
         port.terms = changed_terms(port, settings, study=in_the_eu | {"live_reading": answer})
+        current = load_enrolment(joined.home)
         with port.listening():
-            adopt(ask_terms(joined.enrolment, joined.identity), joined.enrolment, joined.home, joined.consent, Limits())
-        assert load_enrolment(joined.home).live_reading == allowed
-        assert joined.consent.current().state is State.ACTIVE
+            adopt(ask_terms(current, joined.identity), current, joined.home, joined.consent, Limits())
+
+    with pytest.raises(ConsentError):  # of the other purpose
+        look("")
+    terms = load_enrolment(joined.home)
+    assert not terms.live_reading
+    joined.consent.grant(["capture"], terms.text_hash, terms.policy.hash)
+    look("file 89")
+    assert load_enrolment(joined.home).live_reading
+    assert joined.consent.current().state is State.ACTIVE
 
 
 def test_a_new_policy_beyond_the_student_s_limits_is_refused_and_stops_everything(port, settings, joined):

@@ -111,15 +111,28 @@ def test_devices_are_listed_without_their_keys_and_taken_out_by_name(run, fails,
     rows = json.loads(capsys.readouterr().out)
     today = rows[0]["enrolled"]
     assert [tuple(row.values()) for row in rows] == [
-        (first, today, "enrolled", None, 2, 2),
-        (second, today, "removed", today, 1, 1),
-        (third, today, "enrolled", None, 0, None),
+        (first, today, "enrolled", None, 2, 2, None),
+        (second, today, "removed", today, 1, 1, None),
+        (third, today, "enrolled", None, 0, None, None),
     ]
-    assert list(rows[0]) == ["device", "enrolled", "state", "left", "rounds", "last_round"]
+    assert list(rows[0]) == ["device", "enrolled", "state", "left", "rounds", "last_round", "replaces"]
     assert run("devices", "list", root) == 0
     assert [second, today, "removed", today, "1", "1"] in map(str.split, capsys.readouterr().out.splitlines())
     assert "There is no device 'somebody'" in fails(2, "devices", "remove", root, first, "somebody")
     assert [device.pseudonym for device in Registry(small_study.folder.enrolment).active()] == [first, third]
+
+
+def test_an_invitation_can_name_the_device_that_it_replaces(run, fails, small_study, capsys):
+    root, (first, *_) = small_study.folder.root, small_study.devices
+    assert "There is no device 'somebody'" in fails(2, "invite", root, "--replaces", "somebody")
+    assert "replaced by one" in fails(2, "invite", root, "--replaces", first, "--count", "2")
+    assert run("invite", root, "--replaces", first) == 0
+    invitation = Invitation.decode("".join(capsys.readouterr().out.split()))
+    registry = Registry(small_study.folder.enrolment)
+    device = registry.enrol(bytes.fromhex(invitation.secret), b"node", b"ledger")
+    assert (device.earlier, registry.member(first).how) == ((first,), "removed")
+    assert run("devices", "list", root, "--json") == 0
+    assert json.loads(capsys.readouterr().out)[-1]["replaces"] == first
 
 
 def test_a_title_is_shown_as_it_was_written(run, capsys, tmp_path):

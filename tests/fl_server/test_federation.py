@@ -1,5 +1,6 @@
 """A federation's life with its real ledger, checkpoints and devices, over a Grid in memory; and its deaths."""
 
+import dataclasses
 import json
 import time
 from types import SimpleNamespace
@@ -223,6 +224,22 @@ def test_a_device_at_its_lifetime_cap_is_not_asked_again(study, join, clock):
     assert study.checkpoints.rounds()[-1] == cap
     assert set(federation.participations().values()) == {cap}
     assert study.announced[-1].epsilon == study.policy.epsilon_after(cap) <= study.policy.epsilon
+
+
+def test_what_a_replaced_device_spent_counts_for_the_one_in_its_place(study, join, clock):
+    """Node 3 takes the place of node 1, which took part in all rounds but one."""
+    cap = study.policy.participations
+    for node in (1, 2):
+        join(node)
+    study.run(cap - 1)
+    replaced = study.devices.pop(1)
+    for node in (3, 4, 5):
+        join(node)
+    study.devices[3] = dataclasses.replace(study.devices[3], earlier=(replaced.pseudonym,))
+    clock.at_wait = lambda: clock.set() if len(clock.waits) > 50 else None
+    study.run(cap + 5)
+    asked = [message.metadata.dst_node_id for message in study.grid.sent]
+    assert [asked.count(node) for node in (3, 4, 5)] == [1, cap, cap]
 
 
 def test_fresh_devices_go_on_where_spent_ones_must_stop(study, join):

@@ -162,6 +162,26 @@ def test_who_left_is_remembered_with_time_and_way_and_leaves_once(registry, monk
     assert registry.member("ffffffff") is None
 
 
+def test_a_device_that_replaces_others_goes_by_their_names_too(registry):
+    first = registry.enrol(registry.invite(HOUR)[0], *keys(1))
+    for_second, _ = registry.invite(HOUR, replaces=first.pseudonym)
+    assert registry.active() == [first], "it is replaced once another has enrolled"
+    second = registry.enrol(for_second, *keys(2))
+    third = registry.enrol(registry.invite(HOUR, replaces=second.pseudonym)[0], *keys(3))
+    assert (second.earlier, third.earlier) == ((first.pseudonym,), (second.pseudonym, first.pseudonym))
+    assert registry.active() == [third]
+    assert registry.member(third.pseudonym).device == third == registry.devices()[-1]
+    assert [member.how for member in registry.members()] == ["removed", "removed", None]
+
+
+def test_who_withdrew_and_is_replaced_stays_one_who_withdrew(registry):
+    first = registry.enrol(registry.invite(HOUR)[0], *keys(1))
+    secret, _ = registry.invite(HOUR, replaces=first.pseudonym)
+    registry.leave([first.pseudonym], "withdrawn")
+    assert registry.enrol(secret, *keys(2)).earlier == (first.pseudonym,)
+    assert registry.member(first.pseudonym).how == "withdrawn"
+
+
 def test_a_ledger_s_head_only_goes_forward(registry):
     device = registry.enrol(registry.invite(HOUR)[0], *keys(1))
     third, fifth = LedgerHead(3, "3" * 64), LedgerHead(5, "5" * 64)
