@@ -11,6 +11,7 @@ import platformdirs
 import typer
 from rich.markup import escape
 
+from fl_client import core_dumps, data_cli
 from fl_client.consent import ConsentBook, Scope, State
 from fl_client.explain import odds_sentence, policy_paragraph
 from fl_client.home import Enrolment, Home, Identity, load_enrolment
@@ -21,9 +22,7 @@ from shared_models.commandline import out, print_json
 from shared_models.errors import AddressError, ConsentError, KeyStoreError, SettingsError, UsageError
 
 app = commandline.program("Attune on a student's laptop: capture, train privately, take part, stop at any time.")
-
-data_app = typer.Typer(help="What is stored on this device.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
+app.add_typer(data_cli.app, name="data")
 
 
 def _pass_on(home: Path) -> Path:
@@ -47,6 +46,7 @@ _DEFAULT_HOME = Path(platformdirs.user_data_dir("attune"))
 
 
 def run() -> NoReturn:
+    core_dumps.leave_none()
     commandline.run(app)
 
 
@@ -126,7 +126,7 @@ def run_daemon(
     from fl_client.journal import open_journal
     from fl_client.keys import open_vault
     from fl_client.labels import LabelScript
-    from fl_client.store import Store
+    from fl_client.store import Quota, Store
     from shared_models.data.labels import scheme_by_name
     from shared_models.files import only_one
     from shared_models.resources import use_one_core
@@ -135,13 +135,14 @@ def run_daemon(
     place = Home(home)
     enrolment, settings = load_enrolment(place), load_settings(place.settings)
     script = LabelScript.read(labels, scheme_by_name(enrolment.policy.scheme)) if labels else LabelScript([])
+    quota = Quota(enrolment.policy.max_sequences, settings.store.max_bytes)
     vault = open_vault(home, _ask)
     commandline.log_to(place.log)
     ConsentBook(home).require(Scope.CAPTURE, enrolment.policy.hash)
     with (
         only_one(place.lock, f"The device in {home}"),
         open_source(camera, settings.capture.fps) as source,
-        Store(place.store, vault) as store,
+        Store(place.store, vault, quota) as store,
     ):
         identity = Identity.load(place, vault)
         journal = open_journal(place, vault, enrolment, identity)
@@ -249,48 +250,6 @@ def withdraw(
     out.print("You have left. What was stored here is destroyed, and this device can take part in nothing more.")
     out.print("What was sent before cannot be called back, and what it cost is not given back.")
     out.print(_told(place, enrolment, identity))
-
-
-@data_app.command("list", epilog="Example: fl-client data list")
-def list_data(home: HomeOption = _DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Every sequence stored on this device: its name, label and time."""
-    from fl_client.keys import open_vault
-    from fl_client.store import Store
-
-    with Store(Home(home).store, open_vault(home, _ask)) as store:
-        rows = [
-            {"id": one.id, "label": one.label, "source": one.source, "captured_at": one.captured_at.isoformat()}
-            for one in store.load_all()
-        ]
-    if as_json:
-        print_json(rows)
-        return
-    for row in rows:
-        out.print(f"{row['id']}  {row['captured_at']}  {_shown(row['label'])} ({row['source']})", soft_wrap=True)
-    out.print(f"{len(rows)} sequences")
-
-
-@data_app.command("delete", epilog="Example: fl-client data delete --all")
-def delete_data(
-    ids: Annotated[list[str] | None, typer.Argument(help="Names of sequences, as `data list` prints them.")] = None,
-    home: HomeOption = _DEFAULT_HOME,
-    everything: Annotated[bool, typer.Option("--all", help="Delete every sequence; needs no passphrase.")] = False,
-) -> None:
-    """Delete sequences so that no copy of their files can be opened either."""
-    from fl_client.keys import open_vault
-    from fl_client.store import Store, erase_store
-    from shared_models.files import atomic_write
-
-    if everything == bool(ids):
-        raise UsageError("Say what to delete", fix="Name sequences, or give --all")
-    vault = open_vault(home, _ask)
-    if everything:
-        erase_store(Home(home).store, vault)
-    else:
-        with Store(Home(home).store, vault) as store:
-            store.delete(ids or [])
-    atomic_write(Home(home).erasures, b"")
-    out.print("Deleted.")
 
 
 def _identity(place: Home, vault: KeyVault) -> Identity | None:

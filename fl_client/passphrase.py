@@ -2,7 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared_models.errors import KeyStoreError
-from shared_models.files import atomic_write
+from shared_models.files import atomic_write, in_turn
 from shared_models.passphrase import COST, LARGEST_COST, SALT_BYTES, passphrase_in, stretch
 from shared_models.sealing import new_key, seal, unseal
 
@@ -55,9 +56,9 @@ class PassphraseVault:
         return cls(path, lambda: passphrase)
 
     def create(self, name: str) -> bytes:
-        file, key = self._read(), new_key()
-        file.keys[name] = seal(self._unlock(file), key, name.encode()).hex()
-        atomic_write(self._path, file.model_dump_json().encode())
+        wrapping, key = self._unlock(self._read()), new_key()
+        with self._changed() as file:
+            file.keys[name] = seal(wrapping, key, name.encode()).hex()
         return key
 
     def key(self, name: str) -> bytes:
@@ -75,15 +76,24 @@ class PassphraseVault:
             raise _damaged(self._path) from error
 
     def destroy(self, name: str) -> None:
-        file = self._read()
-        if file.keys.pop(name, None) is not None:
-            atomic_write(self._path, file.model_dump_json().encode())
+        with self._changed() as file:
+            file.keys.pop(name, None)
 
     def note(self, name: str, text: str) -> None:
         """Nothing: this vault lies beside what it would vouch for, and would be put back from a backup with it."""
 
     def noted(self, name: str) -> str | None:
         return None
+
+    @contextmanager
+    def _changed(self) -> Iterator[_KeyFile]:
+        """The file as it is, to be changed; no other process writes it meanwhile, which could bring a key back."""
+        with in_turn(self._path.with_suffix(".lock")):
+            file = self._read()
+            before = file.model_copy(deep=True)
+            yield file
+            if file != before:
+                atomic_write(self._path, file.model_dump_json().encode())
 
     def _read(self) -> _KeyFile:
         try:

@@ -61,6 +61,17 @@ class CaptureSettings(_Section):
     face_model_sha256: str = ""
 
 
+class StoreSettings(_Section):
+    """How much is stored on this device, and for how long; the study's policy limits the number of sequences."""
+
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    max_mib: Annotated[int, Field(ge=1)] = 256
+
+    @property
+    def max_bytes(self) -> int:
+        return self.max_mib << 20
+
+
 class NodeSettings(_Section):
     """How often this device asks the server for a task."""
 
@@ -78,6 +89,7 @@ class Settings(_Section):
     limits: Limits = Limits()
     training: TrainingSettings = TrainingSettings()
     capture: CaptureSettings = CaptureSettings()
+    store: StoreSettings = StoreSettings()
     node: NodeSettings = NodeSettings()
 
 

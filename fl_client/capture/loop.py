@@ -13,6 +13,7 @@ import numpy as np
 from fl_client.capture.sources import FrameSource
 from fl_client.capture.window import Refusal, WindowBuffer
 from fl_client.labels import LabelEvent, LabelSource
+from fl_client.store import StoreFullError
 from shared_models.data.faces import Face, FaceFinder, crop_face, single_face
 from shared_models.data.labels import LabelScheme
 
@@ -126,5 +127,8 @@ class CaptureLoop:
         if isinstance(window, Refusal):
             return window
         index = self._scheme.index(event.label)
-        self._store.add(window, index, event.label, event.source, datetime.now(UTC))
+        try:
+            self._store.add(window, index, event.label, event.source, datetime.now(UTC))
+        except StoreFullError:
+            return Refusal.FULL
         return None
