@@ -59,6 +59,9 @@ def seeds(store, candidates=range(10)):
     return [known[sequence.frames.tobytes()] for sequence in store.load_all()]
 
 
+pytestmark = pytest.mark.usefixtures("quick_disk")
+
+
 @pytest.fixture
 def vault():
     return MemoryVault()
