@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from hashlib import sha256
 
 import keyring
 import numpy as np
@@ -12,7 +13,6 @@ from fl_client import cli, keys
 from fl_client.keys import open_vault
 from fl_client.store import Store
 
-
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
 
@@ -22,6 +22,7 @@ def passphrase(tmp_path, monkeypatch):
     file.write_text("correct horse battery staple")
     monkeypatch.setenv("ATTUNE_PASSPHRASE_FILE", str(file))
     monkeypatch.setattr(keys, "find_backend", lambda backend: None)
+    monkeypatch.setattr("fl_client.passphrase.stretch", lambda secret, salt, n: sha256(salt + secret.encode()).digest())
     return file
 
 
