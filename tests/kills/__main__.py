@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1, help="of the first federation; each further one counts on")
     parser.add_argument("--devices", action="store_true", help="kill devices only, whom rounds then wait for")
+    parser.add_argument("--cameras", action="store_true", help="kill whole `fl-client run`s that film and train")
     parser.add_argument("--out", type=Path, help="where the log goes")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -31,7 +32,7 @@ def main() -> int:
     number, tally, chosen = itertools.count(1), Tally(), Counter[str]()
     for seed, kills in enumerate(_parts(given.kills), start=given.seed):
         with tempfile.TemporaryDirectory(prefix="kills-", ignore_cleanup_errors=True) as root:
-            world = World(Path(root), waits=given.devices)
+            world = World(Path(root), waits=given.devices, cameras=given.cameras)
             walk = Walk(world, seed, chosen, lambda text: console.print(f"{next(number)} of {given.kills}: {text}"))
             try:
                 walk.run(kills)
@@ -43,7 +44,7 @@ def main() -> int:
         tally += walk.tally
     seconds = time.monotonic() - began
     if given.out is not None:
-        write_log(given.out, tally, given.seed, seconds, _commit())
+        write_log(given.out, tally, given.seed, seconds, _commit(), given.cameras)
     console.print(f"{tally.kills.total()} kills in {seconds:.0f} s, {tally.rounds} rounds, nothing lost")
     return 0
 
