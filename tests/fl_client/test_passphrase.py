@@ -1,5 +1,6 @@
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -96,3 +97,18 @@ def test_no_passphrase_is_an_error_that_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv(PASSPHRASE_FILE, str(tmp_path / "absent"))
     with pytest.raises(KeyStoreError, match="absent cannot be read"):
         read_passphrase(None, "Passphrase")
+
+
+def test_two_programs_that_change_it_at_once_bring_no_key_back(tmp_path):
+    """Each reads the file before the other one writes it, but for the lock."""
+    path = tmp_path / "keys.json"
+    vaults = [PassphraseVault.make(path, right), PassphraseVault(path, right)]
+    for name in ("a", "b"):
+        for vault in vaults:
+            vault.create(name)
+    with ThreadPoolExecutor(2) as both:
+        for _ in range(20):
+            list(both.map(lambda vault, name: vault.destroy(name), vaults, ("a", "b")))
+            assert json.loads(path.read_text())["keys"] == {}
+            list(both.map(lambda vault, name: vault.create(name), vaults, ("a", "b")))
+            assert set(json.loads(path.read_text())["keys"]) == {"a", "b"}

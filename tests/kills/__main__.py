@@ -33,7 +33,7 @@ def main() -> int:
     for seed, kills in enumerate(_parts(given.kills), start=given.seed):
         with tempfile.TemporaryDirectory(prefix="kills-", ignore_cleanup_errors=True) as root:
             world = World(Path(root), waits=given.devices, cameras=given.cameras)
-            walk = Walk(world, seed, chosen, lambda text: console.print(f"{next(number)} of {given.kills}: {text}"))
+            walk = Walk(world, seed, chosen, lambda text: console.print(f"{next(number)}: {text}"))
             try:
                 walk.run(kills)
             except Violation as violation:
