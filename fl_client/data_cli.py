@@ -7,6 +7,7 @@ import typer
 
 from fl_client.home import Home
 from fl_client.options import DEFAULT_HOME, HomeOption, JsonOption, ask_passphrase, shown
+from fl_client.stored_sequence import Damaged, StoredSequence
 from shared_models import commandline
 from shared_models.commandline import out, print_json
 from shared_models.errors import DataError, UsageError
@@ -21,43 +22,28 @@ def list_data(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> N
     from fl_client.keys import open_vault
     from fl_client.settings import load_settings
     from fl_client.store import Store
-    from fl_client.stored_sequence import Damaged
 
     place = Home(home)
-    kept = load_settings(place.settings).store
+    limits = load_settings(place.settings).store
     with Store(place.store, open_vault(home, ask_passphrase)) as store:
-        found, size = list(store.each()), store.size
-    damaged = [one for one in found if isinstance(one, Damaged)]
+        rows, size = [_row(one) for one in store.each()], store.size
     if as_json:
-        print_json(
-            [
-                {"id": one.id, "label": None, "source": None, "captured_at": None, "damaged": one.why}
-                if isinstance(one, Damaged)
-                else {
-                    "id": one.id,
-                    "label": one.label,
-                    "source": one.source,
-                    "captured_at": one.captured_at.isoformat(),
-                    "damaged": None,
-                }
-                for one in found
-            ]
-        )
+        print_json(rows)
         return
-    for one in found:
-        if isinstance(one, Damaged):
-            text = f"[red]cannot be opened: {one.why}[/]"
+    for row in rows:
+        if row["damaged"]:
+            text = f"[red]cannot be opened: {row['damaged']}[/]"
         else:
-            text = f"{one.captured_at.isoformat()}  {shown(one.label)} ({one.source})"
-        out.print(f"{one.id}  {text}", soft_wrap=True)
+            text = f"{row['captured_at']}  {shown(str(row['label']))} ({row['source']})"
+        out.print(f"{row['id']}  {text}", soft_wrap=True)
     out.print(
-        f"{len(found)} sequences, {size / _MIB:.1f} MiB of at most {kept.max_mib};"
-        f" each is deleted when it is {kept.keep_days} days old"
+        f"{len(rows)} sequences, {size / _MIB:.1f} MiB of at most {limits.max_mib};"
+        f" each is deleted when it is {limits.keep_days} days old"
     )
+    damaged = sum(row["damaged"] is not None for row in rows)
     if damaged:
         out.print(
-            f"{len(damaged)} of them cannot be opened and are left out of training: `fl-client data delete ID`"
-            " removes one"
+            f"{damaged} of them cannot be opened and are left out of training: `fl-client data delete ID` removes one"
         )
 
 
@@ -114,3 +100,16 @@ def delete_data(
             store.delete(ids or [])
     atomic_write(Home(home).erasures, b"")
     out.print("Deleted.")
+
+
+def _row(one: StoredSequence | Damaged) -> dict[str, str | None]:
+    """The facts of one sequence; of one that cannot be opened, its name and why."""
+    if isinstance(one, Damaged):
+        return {"id": one.id, "label": None, "source": None, "captured_at": None, "damaged": one.why}
+    return {
+        "id": one.id,
+        "label": one.label,
+        "source": one.source,
+        "captured_at": one.captured_at.isoformat(),
+        "damaged": None,
+    }

@@ -1,11 +1,12 @@
 """Keys sealed under a passphrase, for a device without a key store that encrypts."""
 
+import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from cryptography.exceptions import InvalidTag
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +16,8 @@ from shared_models.files import atomic_write, in_turn
 from shared_models.passphrase import COST, LARGEST_COST, SALT_BYTES, passphrase_in, stretch
 from shared_models.sealing import new_key, seal, unseal
 
+VERSION: Final = 1
+"""Of the files that say where a device's keys are."""
 PASSPHRASE_FILE = "ATTUNE_PASSPHRASE_FILE"
 
 AskPassphrase = Callable[[str], str]
@@ -27,7 +30,7 @@ class _KeyFile(BaseModel):
     """Keys sealed under what `stretch` makes of the passphrase."""
 
     model_config = ConfigDict(extra="forbid")
-    version: Literal[1] = 1
+    version: Literal[1] = VERSION
     salt: _Hex
     n: int = Field(default=COST, ge=COST, le=LARGEST_COST)
     r: Literal[8] = 8
@@ -97,7 +100,9 @@ class PassphraseVault:
 
     def _read(self) -> _KeyFile:
         try:
-            return _KeyFile.model_validate_json(self._path.read_bytes())
+            content = self._path.read_bytes()
+            require_known(self._path, content)
+            return _KeyFile.model_validate_json(content)
         except (OSError, ValidationError) as error:
             raise _damaged(self._path) from error
 
@@ -114,6 +119,14 @@ class PassphraseVault:
                 ) from error
             self._wrapping = wrapping
         return self._wrapping
+
+
+def require_known(path: Path, content: bytes) -> None:
+    """Raises KeyStoreError where `content` of a JSON file says that a newer version of this program wrote it."""
+    with suppress(ValueError):
+        facts = json.loads(content)
+        if isinstance(facts, dict) and isinstance(facts.get("version"), int) and facts["version"] > VERSION:
+            raise KeyStoreError(f"{path} was written by a newer version of Attune", fix="Update Attune")
 
 
 def read_passphrase(ask: AskPassphrase | None, prompt: str) -> str:
