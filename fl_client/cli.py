@@ -278,7 +278,7 @@ def _told(place: Home, enrolment: Enrolment, identity: Identity | None) -> str:
 def _facts(place: Home) -> dict[str, Any]:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    from fl_client.store import count_stored
+    from fl_client.store_folder import count_stored
     from shared_models.files import is_held
     from shared_models.privacy.events import spent_epsilon
     from shared_models.privacy.ledger import intents_of, read_ledger

@@ -81,7 +81,7 @@ def delete_data(
     """Delete sequences so that no copy of their files can be opened either."""
     from fl_client.keys import open_vault
     from fl_client.store import Store
-    from fl_client.store_erase import erase_store
+    from fl_client.store_folder import erase_store
     from shared_models.files import atomic_write
 
     if everything == bool(ids):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from fl_client.pictures import strip
 from fl_client.stored_sequence import Damaged, StoredSequence
-from shared_models.errors import StorageError, UsageError
+from shared_models.errors import UsageError
 from shared_models.files import atomic_write, storage_errors
 
 _COLUMNS = ("picture", "id", "captured_at", "label", "source", "frames", "height", "width")
@@ -42,7 +42,7 @@ def export(found: Iterable[StoredSequence | Damaged], folder: Path) -> Exported:
     written: list[Path] = []
     try:
         return _write(found, folder, written)
-    except StorageError:
+    except BaseException:  # a half is no copy, and it would lie there unencrypted
         for path in written:
             path.unlink(missing_ok=True)
         with suppress(OSError):

@@ -8,7 +8,7 @@ new store key and destroys the old one, so that copies of what was deleted, inde
 import logging
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,14 +21,13 @@ from cryptography.exceptions import InvalidTag
 from fl_client.feature_shelf import FeatureShelf
 from fl_client.keys import KeyVault
 from fl_client.store_clock import day_of, first_clock, moved_on
-from fl_client.store_index import StoreIndex
-from fl_client.store_keys import StoreKeys, destroy_former, retire
+from fl_client.store_folder import FEATURES, let_go_of_all, open_index, sessions_of, tidy_up
+from fl_client.store_keys import StoreKeys
 from fl_client.stored_sequence import Damaged, StoredSequence, open_sequence, seal_sequence
 from shared_models.errors import DataError, StorageError
-from shared_models.files import atomic_write, storage_errors
+from shared_models.files import atomic_write
 from shared_models.sealing import new_key, seal, unseal
 
-_FEATURES = ".features"
 log = logging.getLogger(__name__)
 
 
@@ -61,14 +60,14 @@ class Store:
     """
 
     def __init__(self, folder: Path, vault: KeyVault, quota: Quota | None = None) -> None:
-        self._sessions, self._vault, self._quota = folder / "sessions", vault, quota
+        self._folder, self._vault, self._quota = folder, vault, quota
         self._index = open_index(folder)
         self._keys = StoreKeys(self._index, vault)
         self._told: set[str] = set()
         try:
             with self._index.transaction():
                 self._keys.current()
-            self._bury()
+            tidy_up(self._index, self._folder, self._vault)
         except BaseException:
             self._index.close()
             raise
@@ -129,7 +128,7 @@ class Store:
     @property
     def shelf(self) -> FeatureShelf:
         """Features of the stored sequences, sealed with their keys and deleted with them."""
-        return FeatureShelf(lambda name: self._path(name).with_suffix(_FEATURES), self._held)
+        return FeatureShelf(lambda name: self._path(name).with_suffix(FEATURES), self._held)
 
     def __contains__(self, sequence_id: str) -> bool:
         with self._index.transaction():
@@ -155,12 +154,12 @@ class Store:
                 key = _unwrapped(sequence_id, before, wrapped)
                 if key is not None:  # else it is damaged and stays so, closed under a key that is gone
                     self._index.rewrap(sequence_id, seal(after, key, _row_name(sequence_id)))
-        self._bury()
+        tidy_up(self._index, self._folder, self._vault)
 
     def delete_all(self) -> None:
         """Delete every sequence so that no copy of their files can be opened either."""
         let_go_of_all(self._index)
-        self._bury()
+        tidy_up(self._index, self._folder, self._vault)
 
     def sweep(self, keep_days: int, now: datetime) -> Swept:
         """Delete the sequences that were kept for more than `keep_days` days, by the store's own clock.
@@ -213,47 +212,8 @@ class Store:
             wrapped = self._index.wrapped_key(sequence_id)
             yield None if wrapped is None else _unwrapped(sequence_id, self._keys.current(), wrapped)
 
-    def _bury(self) -> None:
-        bury(self._index, self._sessions, self._vault)
-
     def _path(self, sequence_id: str) -> Path:
-        return self._sessions / sequence_id
-
-
-def count_stored(folder: Path) -> int:
-    """The number of sequences under `folder`, without opening them; 0 where there is no store yet."""
-    if not folder.is_dir():
-        return 0
-    with closing(open_index(folder)) as index, index.transaction():
-        return index.totals()[0]
-
-
-def open_index(folder: Path) -> StoreIndex:
-    """The index of the store under `folder`, a new one where there is nothing yet."""
-    sessions = folder / "sessions"
-    with storage_errors(folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sessions.mkdir(mode=0o700, exist_ok=True)
-        empty = not any(sessions.iterdir())
-    return StoreIndex(folder / "index.sqlite", may_be_new=empty)
-
-
-def let_go_of_all(index: StoreIndex) -> None:
-    """Lets the index forget every sequence and the key; needs no key."""
-    with index.transaction():
-        index.remove(index.wrapped_keys())
-        retire(index)
-
-
-def bury(index: StoreIndex, sessions: Path, vault: KeyVault) -> None:
-    """Removes what the index has let go of: first files without a row, then the former store key."""
-    with index.transaction():
-        known = index.wrapped_keys()
-        with storage_errors(sessions):
-            for file in sessions.iterdir():
-                if file.name.removesuffix(_FEATURES) not in known and not file.is_dir():
-                    file.unlink()
-        destroy_former(index, vault)
+        return sessions_of(self._folder) / sequence_id
 
 
 def _row_name(sequence_id: str) -> bytes:

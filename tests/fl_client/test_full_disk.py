@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from fl_client.passphrase import PassphraseVault
 from fl_client.store import Store
-from fl_client.store_erase import erase_store
+from fl_client.store_folder import erase_store
 from shared_models.errors import StorageError
 
 disk = Path(sys.argv[1])

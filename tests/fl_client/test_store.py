@@ -13,8 +13,8 @@ import pytest
 from fl_client import store as store_module
 from fl_client import store_index
 from fl_client.passphrase import PassphraseVault
-from fl_client.store import Quota, Store, StoreFullError, count_stored
-from fl_client.store_erase import erase_store
+from fl_client.store import Quota, Store, StoreFullError
+from fl_client.store_folder import count_stored, erase_store
 from fl_client.store_index import StoreIndex, UnusableIndexError
 from fl_client.stored_sequence import Damaged
 from shared_models.errors import DataError, KeyStoreError, StorageError
@@ -368,7 +368,7 @@ def test_a_key_that_a_crashed_deletion_left_behind_goes_with_the_next_deletion_o
         ids = [add(daemon, seed) for seed in (1, 2, 3)]
         former = set(vault.keys.values())
         with monkeypatch.context() as patch:
-            patch.setattr(store_module, "bury", crash)
+            patch.setattr(store_module, "tidy_up", crash)
             with pytest.raises(KeyboardInterrupt):
                 killed.delete(ids[:1])
         assert former < set(vault.keys.values())

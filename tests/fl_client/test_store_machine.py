@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from fl_client.store import Store, _row_name
-from fl_client.store_erase import erase_store
+from fl_client.store_folder import erase_store
 from fl_client.stored_sequence import StoredSequence, open_sequence
 from shared_models.sealing import new_key, unseal
 
