@@ -14,6 +14,7 @@ from fl_client.capture.sources import FrameSource
 from fl_client.clerk import Clerk
 from fl_client.consent import ConsentBook, Scope, State
 from fl_client.home import Enrolment, Home, Identity
+from fl_client.janitor import Janitor
 from fl_client.journal import Journal
 from fl_client.labels import LabelSource
 from fl_client.node import NodeLoop
@@ -67,6 +68,7 @@ class Daemon:
             self._report_node,
         )
         self._clerk = Clerk(home, enrolment, identity, journal, settings.limits, self._stop)
+        self._janitor = Janitor(store, settings.store.keep_days)
 
     def run(self, source: FrameSource, finder: FaceFinder, labels: LabelSource) -> None:
         """Works until `stop`. Raises what ended it: CameraError where the camera fails, EnrolmentError where the
@@ -76,6 +78,7 @@ class Daemon:
             threading.Thread(target=self._guarded, args=(self._capture, source, finder, labels), daemon=True),
             threading.Thread(target=self._guarded, args=(self._node.run,), daemon=True),
             threading.Thread(target=self._guarded, args=(self._clerk.run,), daemon=True),
+            threading.Thread(target=self._guarded, args=(self._janitor.run, self._stop), daemon=True),
         ]
         for thread in threads:
             thread.start()

@@ -3,12 +3,15 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from fl_client.keys import open_vault
@@ -93,22 +96,24 @@ class Scene:
         return found
 
 
-def test_no_piece_of_a_face_lies_on_the_disk_while_it_runs_nor_after_a_kill(tmp_path, laptop, monkeypatch):
+def test_no_piece_of_a_face_and_nothing_too_old_lies_on_the_disk_running_or_killed(tmp_path, laptop, monkeypatch):
     scene = Scene(tmp_path, laptop.home.root)
     monkeypatch.setenv("ATTUNE_PASSPHRASE_FILE", str(scene.passphrase))
     laptop.enrolment.save(laptop.home)
     laptop.identity.save(laptop.home, open_vault(laptop.home.root))
     pieces = scene.pieces()
     assert len(pieces) > 100
+    too_old = laptop.home.store / "sessions" / keep_one_of_last_year(laptop)
 
     program = scene.start()
     for _ in range(PATIENCE_SECONDS * 10):
         assert scene.in_the_clear(pieces) == []
         status = json.loads(laptop.home.status.read_bytes()) if laptop.home.status.exists() else {}
-        if status.get("stored") or program.poll() is not None:
+        if (status.get("stored") and not too_old.exists()) or program.poll() is not None:
             break
         threading.Event().wait(0.1)
     assert program.poll() is None, (scene.root / "output").read_text()
+    assert not too_old.exists(), "the janitor sweeps at the start"
     program.send_signal(signal.SIGKILL)
     program.wait()
     assert scene.in_the_clear(pieces) == []
@@ -119,3 +124,13 @@ def test_no_piece_of_a_face_lies_on_the_disk_while_it_runs_nor_after_a_kill(tmp_
     written = set(map(Path, scene.noted.read_text().splitlines()))
     places = (scene.root, laptop.home.root, Path("/dev"))
     assert [path for path in written if not any(path.is_relative_to(place) for place in places)] == []
+
+
+def keep_one_of_last_year(laptop) -> str:
+    with Store(laptop.home.store, open_vault(laptop.home.root)) as store:
+        name = store.add(np.zeros((1, 1, 4, 4), np.uint8), 0, "neutral", "probe", datetime.now(UTC))
+    index = sqlite3.connect(laptop.home.store / "index.sqlite")
+    with index:
+        index.execute("UPDATE sequences SET day = day - 365")
+    index.close()
+    return name
