@@ -7,7 +7,7 @@ FUZZ_LOG ?= runs/fuzz.md
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint bench bench-transport fuzz kills examples proto constraints clean
+.PHONY: setup demo test lint bench bench-transport fuzz kills kills-client examples proto constraints clean
 
 setup: $(READY)
 
@@ -45,6 +45,10 @@ fuzz: setup
 kills: setup
 	$(VENV)/bin/python -m tests.kills --kills 500 --out docs/evidence/kills.md
 	$(VENV)/bin/python -m tests.kills --devices --kills 50
+
+# The same for whole laptops, which film, store, train and delete: half an hour.
+kills-client: setup
+	$(VENV)/bin/python -m tests.kills --cameras --kills 150 --out docs/evidence/kills-client.md
 
 # The reports in docs/examples: of the demo, and of a simulated study.
 examples: demo

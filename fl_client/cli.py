@@ -1,29 +1,27 @@
 """The student's command line."""
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
-from fl_client import deciding
+from fl_client import core_dumps, data_cli, deciding
 from fl_client.consent import ConsentBook
 from fl_client.doctor import doctor
 from fl_client.home import Home, load_enrolment
-from fl_client.labels import PSEUDO
 from fl_client.labels.cli import probe
 from fl_client.live.cli import watch
 from fl_client.options import DEFAULT_HOME, HomeOption, JsonOption, ask_passphrase, shown
 from fl_client.service.cli import app as service
 from shared_models import commandline
 from shared_models.commandline import out, print_json
-from shared_models.errors import UsageError
 
 app = commandline.program("Attune on a student's laptop: capture, train privately, take part, stop at any time.")
-
-data_app = typer.Typer(help="What is stored on this device.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
+app.add_typer(data_cli.app, name="data")
 
 app.command(epilog="Example: fl-client enrol attune1.eyJhZGRyZXNz...")(deciding.enrol)
 app.command(epilog="Example: fl-client consent --scopes capture,store,train")(deciding.consent)
@@ -33,6 +31,7 @@ app.add_typer(service, name="service")
 
 
 def run() -> NoReturn:
+    core_dumps.leave_none()
     commandline.run(app)
 
 
@@ -52,13 +51,15 @@ def run_daemon(
 
     use_one_core()
     place = Home(home)
-    running = Running(
-        place, camera, labels, ask_passphrase, lambda sentence: out.print(escape(sentence), soft_wrap=True)
-    )
+    running = Running(place, camera, labels, ask_passphrase, _printer(out), _printer(commandline.err))
     commandline.log_to(place.log)
     for received in (signal.SIGINT, signal.SIGTERM):
         signal.signal(received, lambda *_: running.stop())
     running.run()
+
+
+def _printer(console: Console) -> Callable[[str], None]:
+    return lambda sentence: console.print(escape(sentence), soft_wrap=True)
 
 
 @app.command(epilog="Example: fl-client status --json")
@@ -125,49 +126,6 @@ def resume(home: HomeOption = DEFAULT_HOME) -> None:
     """Go on after a pause, with the same consent."""
     ConsentBook(home).resume()
     out.print("Resumed.")
-
-
-@data_app.command("list", epilog="Example: fl-client data list")
-def list_data(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Every sequence stored on this device: its name, label and time."""
-    from fl_client.keys import open_vault
-    from fl_client.store import Store
-
-    with Store(Home(home).store, open_vault(home, ask_passphrase)) as store:
-        rows = [
-            {"id": one.id, "label": one.label, "source": one.source, "captured_at": one.captured_at.isoformat()}
-            for one in store.load_all()
-        ]
-    if as_json:
-        print_json(rows)
-        return
-    for row in rows:
-        out.print(f"{row['id']}  {row['captured_at']}  {shown(row['label'])} ({row['source']})", soft_wrap=True)
-    guessed = sum(row["source"] == PSEUDO for row in rows)
-    out.print(f"{len(rows)} sequences" + (f", {guessed} of them labelled by the model itself" if guessed else ""))
-
-
-@data_app.command("delete", epilog="Example: fl-client data delete --all")
-def delete_data(
-    ids: Annotated[list[str] | None, typer.Argument(help="Names of sequences, as `data list` prints them.")] = None,
-    home: HomeOption = DEFAULT_HOME,
-    everything: Annotated[bool, typer.Option("--all", help="Delete every sequence; needs no passphrase.")] = False,
-) -> None:
-    """Delete sequences so that no copy of their files can be opened either."""
-    from fl_client.keys import open_vault
-    from fl_client.store import Store, erase_store
-    from shared_models.files import atomic_write
-
-    if everything == bool(ids):
-        raise UsageError("Say what to delete", fix="Name sequences, or give --all")
-    vault = open_vault(home, ask_passphrase)
-    if everything:
-        erase_store(Home(home).store, vault)
-    else:
-        with Store(Home(home).store, vault) as store:
-            store.delete(ids or [])
-    atomic_write(Home(home).erasures, b"")
-    out.print("Deleted.")
 
 
 app.command(epilog="Example: fl-client watch --camera 0")(watch)

@@ -15,6 +15,7 @@ from fl_client.conditions.gate import HeldUp, gate_of
 from fl_client.consent import ConsentBook, State
 from fl_client.daemon_status import DaemonStatus, write_status
 from fl_client.home import Enrolment, Home, Identity
+from fl_client.janitor import Janitor
 from fl_client.journal import Journal
 from fl_client.labels import LabelSource
 from fl_client.node import NodeLoop
@@ -82,6 +83,7 @@ class Daemon:
                 *self._senses.workers,
                 Worker("node", self._node.run, low_priority=True),
                 Worker("clerk", clerk.run),
+                Worker("janitor", Janitor(store, settings.store.keep_days).run),
             ],
             self._stop,
             say,

@@ -19,7 +19,7 @@ from fl_client.high_water import KeptMark
 from fl_client.home import Enrolment, Home, Identity, load_enrolment
 from fl_client.keys import KeyVault, open_vault
 from fl_client.passphrase import AskPassphrase
-from fl_client.store import erase_store
+from fl_client.store_folder import erase_store
 from fl_client.withdrawal import Withdrawal
 from shared_models.errors import AddressError, AttuneError, EnrolmentError, KeyStoreError, LedgerError, UsageError
 from shared_models.files import only_one, storage_errors, sync_folder

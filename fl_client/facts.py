@@ -7,7 +7,7 @@ from fl_client.consent import ConsentBook
 from fl_client.daemon_status import DaemonStatus, read_status
 from fl_client.earlier import history
 from fl_client.home import Home, load_enrolment
-from fl_client.store import count_stored
+from fl_client.store_folder import count_stored
 from shared_models.files import is_held
 from shared_models.privacy.events import spent_epsilon
 from shared_models.privacy.ledger import intents_of

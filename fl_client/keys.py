@@ -14,7 +14,13 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fl_client.passphrase import PASSPHRASE_FILE, AskPassphrase, PassphraseVault, read_passphrase
+from fl_client.passphrase import (
+    PASSPHRASE_FILE,
+    AskPassphrase,
+    PassphraseVault,
+    read_passphrase,
+    require_known,
+)
 from shared_models.errors import KeyStoreError
 from shared_models.files import atomic_write
 from shared_models.sealing import new_key
@@ -134,7 +140,9 @@ def _new_keyring_vault(path: Path, backend: KeyringBackend) -> KeyringVault:
 
 def _read_account(path: Path) -> str:
     try:
-        return _Account.model_validate_json(path.read_bytes()).account
+        content = path.read_bytes()
+        require_known(path, content)
+        return _Account.model_validate_json(content).account
     except (OSError, ValidationError) as error:
         raise KeyStoreError(f"{path} cannot be read", why="it is damaged", fix="Restore it from a backup") from error
 

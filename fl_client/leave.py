@@ -6,7 +6,7 @@ from fl_client.consent import ConsentBook
 from fl_client.home import IDENTITY_KEY, Enrolment, Home, Identity
 from fl_client.journal import open_journal
 from fl_client.keys import KeyVault
-from fl_client.store import erase_store
+from fl_client.store_folder import erase_store
 from fl_client.withdrawal import Withdrawal
 from shared_models.errors import AttuneError
 from shared_models.files import is_held

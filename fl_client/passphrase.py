@@ -1,19 +1,23 @@
 """Keys sealed under a passphrase, for a device without a key store that encrypts."""
 
+import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from cryptography.exceptions import InvalidTag
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared_models.errors import KeyStoreError
-from shared_models.files import atomic_write
+from shared_models.files import atomic_write, in_turn
 from shared_models.passphrase import COST, LARGEST_COST, SALT_BYTES, passphrase_in, stretch
 from shared_models.sealing import new_key, seal, unseal
 
+VERSION: Final = 1
+"""Of the files that say where a device's keys are."""
 PASSPHRASE_FILE = "ATTUNE_PASSPHRASE_FILE"
 
 AskPassphrase = Callable[[str], str]
@@ -26,7 +30,7 @@ class _KeyFile(BaseModel):
     """Keys sealed under what `stretch` makes of the passphrase."""
 
     model_config = ConfigDict(extra="forbid")
-    version: Literal[1] = 1
+    version: Literal[1] = VERSION
     salt: _Hex
     n: int = Field(default=COST, ge=COST, le=LARGEST_COST)
     r: Literal[8] = 8
@@ -55,9 +59,9 @@ class PassphraseVault:
         return cls(path, lambda: passphrase)
 
     def create(self, name: str) -> bytes:
-        file, key = self._read(), new_key()
-        file.keys[name] = seal(self._unlock(file), key, name.encode()).hex()
-        atomic_write(self._path, file.model_dump_json().encode())
+        wrapping, key = self._unlock(self._read()), new_key()
+        with self._changed() as file:
+            file.keys[name] = seal(wrapping, key, name.encode()).hex()
         return key
 
     def key(self, name: str) -> bytes:
@@ -75,9 +79,8 @@ class PassphraseVault:
             raise _damaged(self._path) from error
 
     def destroy(self, name: str) -> None:
-        file = self._read()
-        if file.keys.pop(name, None) is not None:
-            atomic_write(self._path, file.model_dump_json().encode())
+        with self._changed() as file:
+            file.keys.pop(name, None)
 
     def note(self, name: str, text: str) -> None:
         """Nothing: this vault lies beside what it would vouch for, and would be put back from a backup with it."""
@@ -85,9 +88,21 @@ class PassphraseVault:
     def noted(self, name: str) -> str | None:
         return None
 
+    @contextmanager
+    def _changed(self) -> Iterator[_KeyFile]:
+        """The file as it is, to be changed; no other process writes it meanwhile, which could bring a key back."""
+        with in_turn(self._path.with_suffix(".lock")):
+            file = self._read()
+            before = file.model_copy(deep=True)
+            yield file
+            if file != before:
+                atomic_write(self._path, file.model_dump_json().encode())
+
     def _read(self) -> _KeyFile:
         try:
-            return _KeyFile.model_validate_json(self._path.read_bytes())
+            content = self._path.read_bytes()
+            require_known(self._path, content)
+            return _KeyFile.model_validate_json(content)
         except (OSError, ValidationError) as error:
             raise _damaged(self._path) from error
 
@@ -104,6 +119,14 @@ class PassphraseVault:
                 ) from error
             self._wrapping = wrapping
         return self._wrapping
+
+
+def require_known(path: Path, content: bytes) -> None:
+    """Raises KeyStoreError where `content` of a JSON file says that a newer version of this program wrote it."""
+    with suppress(ValueError):
+        facts = json.loads(content)
+        if isinstance(facts, dict) and isinstance(facts.get("version"), int) and facts["version"] > VERSION:
+            raise KeyStoreError(f"{path} was written by a newer version of Attune", fix="Update Attune")
 
 
 def read_passphrase(ask: AskPassphrase | None, prompt: str) -> str:

@@ -13,7 +13,7 @@ from fl_client.journal import open_journal
 from fl_client.keys import KeyVault, open_vault
 from fl_client.labels import LabelScript
 from fl_client.settings import load_settings
-from fl_client.store import Store
+from fl_client.store import Quota, Store
 from fl_client.waiting import asks_anew, wait_for_consent
 from fl_client.withdrawal import tell_until_heard
 from shared_models.data.labels import scheme_by_name
@@ -57,34 +57,36 @@ class Running:
         """Raises what `Daemon.run` raises, but for terms that changed: it waits for the owner's word then."""
         if ConsentBook(self._home.root).current().state is not State.WITHDRAWN:
             vault = open_vault(self._home.root, self._ask)
-            with only_one(self._home.lock, f"The device in {self._home.root}"), Store(self._home.store, vault) as store:
-                self._work(vault, store)
+            with only_one(self._home.lock, f"The device in {self._home.root}"):
+                self._work(vault)
         elif not self._home.withdrawal.exists():
             self._say("You have left this study: there is nothing to run.")
         if self._home.withdrawal.exists():
             self._say("You have left. This program only waits for the study's server to hear it; Ctrl-C ends it.")
         tell_until_heard(self._home, self._retry_seconds, self._stop)
 
-    def _work(self, vault: KeyVault, store: Store) -> None:
+    def _work(self, vault: KeyVault) -> None:
         identity = Identity.load(self._home, vault)
         while enrolment := wait_for_consent(self._home, identity, self._stop, self._say):
             try:
-                self._take_part(vault, store, identity, enrolment)
+                self._take_part(vault, identity, enrolment)
                 return
             except (ConsentError, PolicyError) as error:
                 if not asks_anew(self._home):
                     raise
                 self._say(str(error))
 
-    def _take_part(self, vault: KeyVault, store: Store, identity: Identity, enrolment: Enrolment) -> None:
+    def _take_part(self, vault: KeyVault, identity: Identity, enrolment: Enrolment) -> None:
         settings = load_settings(self._home.settings)
         scheme = scheme_by_name(enrolment.policy.scheme)
         script = LabelScript.read(self._script, scheme) if self._script else LabelScript([])
         journal = open_journal(self._home, vault, enrolment, identity)
         source, finder = open_source(self._camera, settings.capture.fps), face_finder(settings.capture)
-        self._daemon = Daemon(
-            self._home, settings, enrolment, identity, store, journal, source, finder, script, self._warn
-        )
-        if not self._stop.is_set():
-            self._say(f"Device {enrolment.pseudonym} is running. Ctrl-C stops it, `fl-client pause` pauses it.")
-            self._daemon.run()
+        quota = Quota(enrolment.policy.max_sequences, settings.store.max_bytes)
+        with Store(self._home.store, vault, quota) as store:
+            self._daemon = Daemon(
+                self._home, settings, enrolment, identity, store, journal, source, finder, script, self._warn
+            )
+            if not self._stop.is_set():
+                self._say(f"Device {enrolment.pseudonym} is running. Ctrl-C stops it, `fl-client pause` pauses it.")
+                self._daemon.run()

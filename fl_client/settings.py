@@ -78,6 +78,17 @@ class QualitySettings(_Section):
     sharpness: Annotated[float, Field(ge=0)] = 30.0
 
 
+class StoreSettings(_Section):
+    """How much is stored on this device, and for how long; the study's policy limits the number of sequences."""
+
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    max_mib: Annotated[int, Field(ge=1)] = 256
+
+    @property
+    def max_bytes(self) -> int:
+        return self.max_mib << 20
+
+
 class NodeSettings(_Section):
     """How often this device asks the server for a task."""
 
@@ -128,6 +139,7 @@ class Settings(_Section):
     capture: CaptureSettings = CaptureSettings()
     labels: LabelSettings = LabelSettings()
     quality: QualitySettings = QualitySettings()
+    store: StoreSettings = StoreSettings()
     node: NodeSettings = NodeSettings()
 
 

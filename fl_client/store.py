@@ -5,44 +5,69 @@ wrapped under the store's key, which lies in the key vault. Deleting wraps the k
 new store key and destroys the old one, so that copies of what was deleted, index and all, stay closed.
 """
 
+import logging
 import secrets
-from collections.abc import Collection, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
 
 from fl_client.feature_shelf import FeatureShelf
 from fl_client.keys import KeyVault
-from fl_client.store_index import StoreIndex, StoreKey
-from fl_client.stored_sequence import StoredSequence, damaged, open_sequence, seal_sequence
-from shared_models.errors import DataError, KeyStoreError
-from shared_models.files import atomic_write, storage_errors
+from fl_client.store_clock import day_of, first_clock, moved_on
+from fl_client.store_folder import FEATURES, let_go_of_all, open_index, sessions_of, tidy_up
+from fl_client.store_keys import StoreKeys
+from fl_client.stored_sequence import Damaged, StoredSequence, open_sequence, seal_sequence
+from shared_models.errors import DataError, StorageError
+from shared_models.files import atomic_write
 from shared_models.sealing import new_key, seal, unseal
 
-_CHECK = b"attune store check"
-_FEATURES = ".features"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Quota:
+    """The most that a store takes; damaged sequences count too, until they are deleted."""
+
+    sequences: int
+    bytes: int
+
+
+class StoreFullError(StorageError):
+    """The quota is reached; nothing that is stored was touched."""
+
+
+class Swept(NamedTuple):
+    """What a sweep did: how many sequences were too old, and by how many days the computer's clock is ahead of the
+    store's."""
+
+    deleted: int
+    days_ahead: int
 
 
 class Store:
     """The sequences under `folder`; threads may share one Store, processes may each open their own.
 
-    Opening removes what a crash left half written. Raises KeyStoreError where `keys` does not hold the
-    store's key, StorageError where the folder or the index cannot be used.
+    Opening removes what a crash left half written. Raises KeyStoreError where `vault` does not hold the
+    store's key, UnusableIndexError where the index is damaged or of another version, StorageError where the folder
+    or the index cannot be used.
     """
 
-    def __init__(self, folder: Path, keys: KeyVault) -> None:
-        self._sessions, self._keys = folder / "sessions", keys
-        self._index = _open_index(folder)
-        self._current, self._key = StoreKey(0, None), b""
+    def __init__(self, folder: Path, vault: KeyVault, quota: Quota | None = None) -> None:
+        self._folder, self._vault, self._quota = folder, vault, quota
+        self._index = open_index(folder)
+        self._keys = StoreKeys(self._index, vault)
+        self._told: set[str] = set()
         try:
             with self._index.transaction():
-                self._store_key()
-                self._keys.destroy(_key_name(self._current.generation - 1))
-                _remove_orphans(self._index, self._sessions)
+                self._keys.current()
+            tidy_up(self._index, self._folder, self._vault)
         except BaseException:
             self._index.close()
             raise
@@ -61,7 +86,8 @@ class Store:
     def add(self, frames: np.ndarray, label_index: int, label: str, source: str, captured_at: datetime) -> str:
         """Keep one sequence, frames (T, 1, H, W) uint8, and return its new id.
 
-        Raises StorageError where the disk is full; what was stored before is not touched.
+        Raises StoreFullError at the quota and StorageError where the disk is full; what was stored before is not
+        touched.
         """
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1] != 1:
             raise DataError("A sequence must be uint8 of shape (T, 1, H, W)", why=f"got {frames.dtype} {frames.shape}")
@@ -72,32 +98,41 @@ class Store:
         try:
             # The file is written inside the transaction, or another process could take it for an orphan.
             with self._index.transaction():
-                wrapped = seal(self._store_key(), key, _row_name(sequence.id))
+                self._require_room(len(sealed))
+                wrapped = seal(self._keys.current(), key, _row_name(sequence.id))
                 atomic_write(path, sealed)
-                self._index.insert(sequence.id, len(sealed), wrapped)
+                self._index.insert(sequence.id, len(sealed), self._today(), wrapped)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
         return sequence.id
 
-    def load_all(self) -> Iterator[StoredSequence]:
-        """Every sequence, oldest first, opened one at a time.
-
-        Raises StorageError at a sequence whose file is damaged.
-        """
+    def each(self) -> Iterator[StoredSequence | Damaged]:
+        """Every sequence, oldest first, opened one at a time; those that cannot be opened with the reason."""
         with self._index.transaction():
-            keys = self._sequence_keys()
-        for sequence_id, key in keys.items():
-            try:
-                sealed = self._path(sequence_id).read_bytes()
-            except FileNotFoundError:  # deleted since the keys were read
-                continue
-            yield open_sequence(sequence_id, sealed, key)
+            store_key, rows = self._keys.current(), self._index.wrapped_keys()
+        for sequence_id, wrapped in rows.items():
+            found = self._open(sequence_id, wrapped, store_key)
+            if isinstance(found, StoredSequence) or sequence_id in self:  # else deleted since the rows were read
+                yield found
+
+    def load_all(self) -> Iterator[StoredSequence]:
+        """Every sequence that can be opened, oldest first, opened one at a time; the log says which are left out."""
+        for found in self.each():
+            if isinstance(found, StoredSequence):
+                yield found
+            elif found.id not in self._told:
+                self._told.add(found.id)
+                log.warning("the stored sequence %s is left out: %s", found.id, found.why)
 
     @property
     def shelf(self) -> FeatureShelf:
         """Features of the stored sequences, sealed with their keys and deleted with them."""
-        return FeatureShelf(lambda name: self._path(name).with_suffix(_FEATURES), self._sequence_key)
+        return FeatureShelf(lambda name: self._path(name).with_suffix(FEATURES), self._held)
+
+    def __contains__(self, sequence_id: str) -> bool:
+        with self._index.transaction():
+            return self._index.wrapped_key(sequence_id) is not None
 
     def __len__(self) -> int:
         with self._index.transaction():
@@ -111,123 +146,83 @@ class Store:
 
     def delete(self, ids: Iterable[str]) -> None:
         """Delete the sequences called `ids` so that no copy of their files can be opened either."""
-        doomed = set(ids)
         with self._index.transaction():
-            survivors = self._sequence_keys(without=doomed)
-            former = self._current.generation
-            self._index.remove(doomed)
-            self._new_store_key(former + 1)
-            for sequence_id, key in survivors.items():
-                self._index.rewrap(sequence_id, seal(self._key, key, _row_name(sequence_id)))
-        _bury(self._index, self._keys, self._sessions, former)
+            self._index.remove(ids)
+            before, rows = self._keys.current(), self._index.wrapped_keys()
+            after = self._keys.renew()
+            for sequence_id, wrapped in rows.items():
+                key = _unwrapped(sequence_id, before, wrapped)
+                if key is not None:  # else it is damaged and stays so, closed under a key that is gone
+                    self._index.rewrap(sequence_id, seal(after, key, _row_name(sequence_id)))
+        tidy_up(self._index, self._folder, self._vault)
 
     def delete_all(self) -> None:
         """Delete every sequence so that no copy of their files can be opened either."""
-        _erase(self._index, self._keys, self._sessions)
+        let_go_of_all(self._index)
+        tidy_up(self._index, self._folder, self._vault)
+
+    def sweep(self, keep_days: int, now: datetime) -> Swept:
+        """Delete the sequences that were kept for more than `keep_days` days, by the store's own clock.
+
+        A sequence from the future of both clocks was stored while the computer's was wrong, and counts from today.
+        """
+        with self._index.transaction():
+            clock = moved_on(self._index.clock() or first_clock(now), now)
+            self._index.set_clock(clock)
+            self._index.redate(after=max(clock.day, day_of(now)), to=clock.day)
+            old = self._index.of_before(clock.day - keep_days)
+        if old:
+            self.delete(old)
+        return Swept(len(old), max(0, day_of(now) - clock.day))
+
+    def _open(self, sequence_id: str, wrapped: bytes, store_key: bytes) -> StoredSequence | Damaged:
+        key = _unwrapped(sequence_id, store_key, wrapped)
+        if key is None:
+            return Damaged(sequence_id, "its key in the index was changed")
+        try:
+            sealed = self._path(sequence_id).read_bytes()
+        except FileNotFoundError:
+            return Damaged(sequence_id, "its file is missing")
+        except OSError as error:
+            return Damaged(sequence_id, error.strerror or "its file cannot be read")
+        return open_sequence(sequence_id, sealed, key)
+
+    def _require_room(self, size: int) -> None:
+        count, held = self._index.totals()
+        if self._quota and (count >= self._quota.sequences or held + size > self._quota.bytes):
+            raise StoreFullError(
+                "The store is full",
+                why=f"it holds {count} sequences of at most {self._quota.sequences}, and {held} bytes of at most"
+                f" {self._quota.bytes}",
+                fix="Nothing was deleted to make room; delete some with 'fl-client data delete'",
+            )
+
+    def _today(self) -> int:
+        """The day a sequence of now belongs to: a computer's clock that fell behind makes nothing old."""
+        now = datetime.now(UTC)
+        clock = self._index.clock()
+        if clock is None:
+            self._index.set_clock(clock := first_clock(now))
+        return max(day_of(now), clock.day)
+
+    @contextmanager
+    def _held(self, sequence_id: str) -> Iterator[bytes | None]:
+        """The key of one sequence, None where it is not there; nobody deletes it meanwhile."""
+        with self._index.transaction():
+            wrapped = self._index.wrapped_key(sequence_id)
+            yield None if wrapped is None else _unwrapped(sequence_id, self._keys.current(), wrapped)
 
     def _path(self, sequence_id: str) -> Path:
-        return self._sessions / sequence_id
-
-    def _store_key(self) -> bytes:
-        """The store's key; another process may have changed it since the last time."""
-        current = self._index.store_key()
-        if current.check is None:
-            self._new_store_key(current.generation)
-        elif current != self._current:
-            key = self._keys.key(_key_name(current.generation))
-            try:
-                unseal(key, current.check, _CHECK)
-            except InvalidTag as error:
-                raise KeyStoreError(
-                    "The stored data cannot be opened",
-                    why="the key in the key store is not the one it was sealed with",
-                    fix="Restore the key store from the same backup, or delete the stored data",
-                ) from error
-            self._current, self._key = current, key
-        return self._key
-
-    def _new_store_key(self, generation: int) -> None:
-        self._key = self._keys.create(_key_name(generation))
-        self._current = StoreKey(generation, seal(self._key, b"", _CHECK))
-        self._index.set_store_key(self._current)
-
-    def _sequence_key(self, sequence_id: str) -> bytes | None:
-        with self._index.transaction():
-            return self._sequence_keys().get(sequence_id)
-
-    def _sequence_keys(self, without: Collection[str] = ()) -> dict[str, bytes]:
-        key = self._store_key()
-        return {
-            sequence_id: _unwrap(sequence_id, key, wrapped)
-            for sequence_id, wrapped in self._index.wrapped_keys().items()
-            if sequence_id not in without
-        }
-
-
-def erase_store(folder: Path, keys: KeyVault) -> None:
-    """Delete every sequence under `folder` without opening it: no passphrase is needed."""
-    index = _open_index(folder)
-    try:
-        _erase(index, keys, folder / "sessions")
-    finally:
-        index.close()
-
-
-def count_stored(folder: Path) -> int:
-    """The number of sequences under `folder`, without opening them; 0 where there is no store yet."""
-    if not folder.is_dir():
-        return 0
-    index = _open_index(folder)
-    try:
-        with index.transaction():
-            return index.totals()[0]
-    finally:
-        index.close()
-
-
-def _open_index(folder: Path) -> StoreIndex:
-    with storage_errors(folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (folder / "sessions").mkdir(mode=0o700, exist_ok=True)
-    return StoreIndex(folder / "index.sqlite")
-
-
-def _erase(index: StoreIndex, keys: KeyVault, sessions: Path) -> None:
-    with index.transaction():
-        former = index.store_key().generation
-        index.remove(index.wrapped_keys())
-        index.set_store_key(StoreKey(former + 1, None))
-    _bury(index, keys, sessions, former)
-
-
-def _bury(index: StoreIndex, keys: KeyVault, sessions: Path, former: int) -> None:
-    """Once the index has let go of them: destroy the former store key, and the files without a row."""
-    with index.transaction():
-        keys.destroy(_key_name(former))
-        _remove_orphans(index, sessions)
-
-
-def _remove_orphans(index: StoreIndex, sessions: Path) -> None:
-    """Remove files without a row and rows without a file."""
-    known = set(index.wrapped_keys())
-    with storage_errors(sessions):
-        files = {file.name for file in sessions.iterdir()}
-        for name in files:
-            if name.removesuffix(_FEATURES) not in known:
-                (sessions / name).unlink()
-    index.remove(known - files)
-
-
-def _key_name(generation: int) -> str:
-    return f"store-{generation}"
+        return sessions_of(self._folder) / sequence_id
 
 
 def _row_name(sequence_id: str) -> bytes:
     return b"attune row " + sequence_id.encode()
 
 
-def _unwrap(sequence_id: str, store_key: bytes, wrapped: bytes) -> bytes:
+def _unwrapped(sequence_id: str, store_key: bytes, wrapped: bytes) -> bytes | None:
+    """The key of a sequence; None where its row was changed."""
     try:
         return unseal(store_key, wrapped, _row_name(sequence_id))
-    except InvalidTag as error:
-        raise damaged(sequence_id) from error
+    except InvalidTag:
+        return None

@@ -7,10 +7,10 @@ from datetime import datetime
 import numpy as np
 from cryptography.exceptions import InvalidTag
 
-from shared_models.errors import StorageError
 from shared_models.sealing import seal, unseal
 
-_HEADER = b"ATTUNE-SEQ\x01"  # the last byte is the format's version
+_MAGIC, _VERSION = b"ATTUNE-SEQ", b"\x01"
+_HEADER = _MAGIC + _VERSION
 _LENGTH_BYTES = 4
 _HEAD_BYTES = 512
 
@@ -27,6 +27,14 @@ class StoredSequence:
     captured_at: datetime
 
 
+@dataclass(frozen=True)
+class Damaged:
+    """A sequence that the index knows and that cannot be opened any more."""
+
+    id: str
+    why: str
+
+
 def seal_sequence(sequence: StoredSequence, key: bytes) -> bytes:
     """The file's content: it opens only with `key`, and under this sequence's id."""
     facts = {
@@ -41,12 +49,14 @@ def seal_sequence(sequence: StoredSequence, key: bytes) -> bytes:
     return _HEADER + seal(key, plain, _HEADER + sequence.id.encode())
 
 
-def open_sequence(sequence_id: str, sealed: bytes, key: bytes) -> StoredSequence:
-    """What `seal_sequence` was given; raises StorageError where the file is not that any more."""
+def open_sequence(sequence_id: str, sealed: bytes, key: bytes) -> StoredSequence | Damaged:
+    """What `seal_sequence` was given, or why the file is not that any more."""
+    if sealed.startswith(_MAGIC) and not sealed.startswith(_HEADER):
+        return Damaged(sequence_id, "its file is of a version that this program does not know")
     try:
         plain = unseal(key, sealed.removeprefix(_HEADER), _HEADER + sequence_id.encode())
-    except InvalidTag as error:
-        raise damaged(sequence_id) from error
+    except InvalidTag:
+        return Damaged(sequence_id, "its file was cut, changed or exchanged")
     # The seal vouches for the form of what follows.
     split = _LENGTH_BYTES + int.from_bytes(plain[:_LENGTH_BYTES], "big")
     facts = json.loads(plain[_LENGTH_BYTES:split])
@@ -57,13 +67,4 @@ def open_sequence(sequence_id: str, sealed: bytes, key: bytes) -> StoredSequence
         facts["label"],
         facts["source"],
         datetime.fromisoformat(facts["captured_at"]),
-    )
-
-
-def damaged(sequence_id: str) -> StorageError:
-    """The error for a sequence whose file or key was altered."""
-    return StorageError(
-        f"The sequence {sequence_id} cannot be opened",
-        why="its file or its key is damaged",
-        fix=f"Delete it with 'fl-client data delete {sequence_id}'; the others are intact",
     )

@@ -5,11 +5,13 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from shared_models.errors import StorageError, UsageError
+
+_SECONDS_TO_WAIT = 30.0
 
 
 def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -70,16 +72,38 @@ def only_one(path: Path, what: str) -> Iterator[None]:
 
     Raises UsageError, naming `what` runs already, where another process holds it.
     """
-    lock = sqlite3.connect(path, timeout=0)
+    try:
+        lock = _locked(path, 0)
+    except sqlite3.OperationalError as error:
+        raise UsageError(f"{what} runs already", fix="Stop it first, or use another folder") from error
+    with closing(lock):
+        yield
+
+
+@contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Holds the lock file `path` for as long as the short block lasts, once no other process or thread does.
+
+    Raises StorageError where another one holds it for too long.
+    """
+    try:
+        lock = _locked(path, _SECONDS_TO_WAIT)
+    except sqlite3.OperationalError as error:
+        raise StorageError(
+            f"{path} cannot be locked", why=str(error), fix="Check that its folder belongs to you, and try again"
+        ) from error
+    with closing(lock):
+        yield
+
+
+def _locked(path: Path, seconds_to_wait: float) -> sqlite3.Connection:
+    lock = sqlite3.connect(path, timeout=seconds_to_wait)
     try:
         lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
+    except sqlite3.OperationalError:
         lock.close()
-        raise UsageError(f"{what} runs already", fix="Stop it first, or use another folder") from error
-    try:
-        yield
-    finally:
-        lock.close()
+        raise
+    return lock
 
 
 def is_held(path: Path) -> bool:

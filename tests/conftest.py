@@ -4,11 +4,13 @@ import contextlib
 import os
 import secrets
 import signal
+import sqlite3
 import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -212,10 +214,16 @@ def leave(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]
     return leave
 
 
+class _QuickConnection(sqlite3.Connection):
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        return super().execute("PRAGMA synchronous = OFF" if "synchronous" in statement else statement, *values)
+
+
 @pytest.fixture
 def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are written as always but not waited for: no test survives a power cut anyway."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=_QuickConnection))
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_everything_in_code_type_exists(document):
         "fl-server report DIRECTORY --format word",
         "fl-server init study --set policy.budget=4",
         "fl-client consent --scopes capture,sell",
-        "fl-client data export",
+        "fl-client data upload",
         "--colour",
         "[study] motto",
         "[sudy]",

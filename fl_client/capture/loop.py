@@ -15,6 +15,7 @@ from fl_client.capture.watcher import FaceWatcher
 from fl_client.capture.window import REACH_SECONDS, Look, Refusal, WindowBuffer
 from fl_client.labels import LabelEvent, LabelSource
 from fl_client.settings import QualitySettings
+from fl_client.store import StoreFullError
 from shared_models.data.faces import Face, FaceFinder, crop_face
 from shared_models.data.faces import Refusal as FaceRefusal
 from shared_models.data.labels import LabelScheme
@@ -182,7 +183,10 @@ class CaptureLoop:
             return window
         captured_at = datetime.now(UTC) - timedelta(seconds=max(0.0, now - window.end))
         index = self._scheme.index(event.label)
-        self._store.add(window.frames, index, event.label, event.source, captured_at)
+        try:
+            self._store.add(window.frames, index, event.label, event.source, captured_at)
+        except StoreFullError:
+            return Refusal.FULL
         return None
 
     def _forget(self) -> None:

@@ -97,7 +97,8 @@ DATA: dict[str, Any] = {
         "Only a gray crop of the face is kept, never the room.",
     ],
     "resolution": "48 x 48 pixels, gray",
-    "retention": "until the student deletes it or leaves",
+    "retention": "for as many days as the student's own settings say (90 unless changed), and no longer than until the"
+    " student deletes it or leaves",
     "encryption": "AES-256-GCM, a key for each sequence, its key in the system's key store or under a passphrase",
     "bystanders": "a window with more than one face in any frame is never stored",
 }

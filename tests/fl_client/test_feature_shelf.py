@@ -1,8 +1,12 @@
+import os
+
 import numpy as np
 import pytest
 
+from fl_client import store_index
 from fl_client.passphrase import PassphraseVault
 from fl_client.store import Store
+from shared_models.errors import StorageError
 
 FEATURES = np.arange(12, dtype=np.float32).reshape(1, 3, 4)
 
@@ -68,3 +72,20 @@ def test_a_damaged_file_counts_as_none(store, kept, tmp_path) -> None:
     path = tmp_path / "store" / "sessions" / f"{kept[0]}.features"
     path.write_bytes(path.read_bytes()[:-1])
     assert store.shelf.get(kept[0], "v1") is None
+
+
+def test_nobody_takes_a_file_that_is_being_written_for_an_orphan(store, kept, tmp_path, vault, monkeypatch) -> None:
+    replace, refused = os.replace, []
+
+    def replace_and_open(*args) -> None:
+        with pytest.raises(StorageError, match="locked"):
+            Store(tmp_path / "store", vault)
+        refused.append(args)
+        replace(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_index, "_SECONDS_TO_WAIT", 0)
+        patch.setattr(os, "replace", replace_and_open)
+        store.shelf.put(kept[0], "v1", FEATURES)
+    assert refused
+    np.testing.assert_array_equal(store.shelf.get(kept[0], "v1"), FEATURES)

@@ -147,3 +147,10 @@ def test_a_damaged_account_file_is_named(tmp_path, system):
     (tmp_path / "keyring.json").write_text("{}")
     with pytest.raises(KeyStoreError, match=r"keyring\.json"):
         open_vault(tmp_path)
+
+
+def test_an_account_file_of_a_newer_version_is_not_called_damaged(tmp_path, system):
+    system(MemoryKeyring())
+    (tmp_path / "keyring.json").write_text('{"version": 2, "accounts": []}')
+    with pytest.raises(KeyStoreError, match=r"keyring\.json was written by a newer version of Attune. Update Attune"):
+        open_vault(tmp_path)

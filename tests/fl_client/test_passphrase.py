@@ -1,5 +1,6 @@
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_keys_cannot_trade_places(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"n": 2**40}, {"n": 1024}, {"version": 2}, {"salt": "salt"}, {"keys": None}, {"extra": 1}]
+    "change", [{"n": 2**40}, {"n": 1024}, {"version": 0}, {"salt": "salt"}, {"keys": None}, {"extra": 1}]
 )
 def test_an_altered_file_is_refused_before_it_costs_anything(tmp_path, change):
     path = tmp_path / "keys.json"
@@ -96,3 +97,28 @@ def test_no_passphrase_is_an_error_that_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv(PASSPHRASE_FILE, str(tmp_path / "absent"))
     with pytest.raises(KeyStoreError, match="absent cannot be read"):
         read_passphrase(None, "Passphrase")
+
+
+def test_a_file_of_a_newer_version_is_not_called_damaged(tmp_path):
+    path = tmp_path / "keys.json"
+    vault = PassphraseVault.make(path, right)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 2, "kdf": "better"}))
+    for use in (vault.key, vault.create, vault.destroy):
+        with pytest.raises(KeyStoreError, match=r"keys\.json was written by a newer version of Attune. Update Attune"):
+            use("store")
+
+
+@pytest.mark.usefixtures("quick_disk")
+def test_two_programs_that_change_it_at_once_bring_no_key_back(tmp_path):
+    """Each reads the file before the other one writes it, but for the lock."""
+    path = tmp_path / "keys.json"
+    vaults = [PassphraseVault.make(path, right), PassphraseVault(path, right)]
+    for name in ("a", "b"):
+        for vault in vaults:
+            vault.create(name)
+    with ThreadPoolExecutor(2) as both:
+        for _ in range(20):
+            list(both.map(lambda vault, name: vault.destroy(name), vaults, ("a", "b")))
+            assert json.loads(path.read_text())["keys"] == {}
+            list(both.map(lambda vault, name: vault.create(name), vaults, ("a", "b")))
+            assert set(json.loads(path.read_text())["keys"]) == {"a", "b"}

@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from fl_client import store as store_module
 from fl_client import store_index
 from fl_client.passphrase import PassphraseVault
-from fl_client.store import Store, count_stored, erase_store
-from fl_client.store_index import StoreIndex
+from fl_client.store import Quota, Store, StoreFullError
+from fl_client.store_folder import count_stored, erase_store
+from fl_client.store_index import StoreIndex, UnusableIndexError
+from fl_client.stored_sequence import Damaged
 from shared_models.errors import DataError, KeyStoreError, StorageError
 from shared_models.sealing import new_key
 
@@ -54,6 +57,9 @@ def seeds(store, candidates=range(10)):
     """Which of `frames(seed)` the store holds, in its order."""
     known = {frames(seed).tobytes(): seed for seed in candidates}
     return [known[sequence.frames.tobytes()] for sequence in store.load_all()]
+
+
+pytestmark = pytest.mark.usefixtures("quick_disk")
 
 
 @pytest.fixture
@@ -176,9 +182,7 @@ def test_a_crash_while_deleting_keeps_the_others_and_ends_with_one_key(folder, v
             assert len(os.listdir(copy / "sessions")) == len(outcomes[-1])
             add(store, 4)
             assert seeds(store) == [*outcomes[-1], 4]
-            generation = store._index.store_key().generation
-            assert f"store-{generation}" in keys.keys
-            assert f"store-{generation - 1}" not in keys.keys
+            assert len(keys.keys) == 1
     assert [list(group) for group in dict.fromkeys(map(tuple, outcomes))] == [[1, 2, 3], kept]
     assert len(vault.keys) == 1 if kept else not vault.keys
 
@@ -235,41 +239,166 @@ def test_a_forgotten_passphrase_still_allows_to_erase(tmp_path, folder):
         assert len(store) == 0
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "swapped", "another version"])
-def test_a_damaged_file_is_named_and_can_be_deleted(folder, vault, damage):
-    with Store(folder, vault) as store:
-        bad, good = add(store, 1), add(store, 2)
-        path = folder / "sessions" / bad
-        content = path.read_bytes()
-        changed = {
-            "cut": content[:20],
-            "flipped": content[:-1] + bytes([content[-1] ^ 1]),
-            "swapped": (folder / "sessions" / good).read_bytes(),
-            "another version": content.replace(b"ATTUNE-SEQ\x01", b"ATTUNE-SEQ\x02"),
-        }
-        path.write_bytes(changed[damage])
-        with pytest.raises(StorageError, match=bad):
-            list(store.load_all())
-        store.delete([bad])
-        assert seeds(store) == [2]
+def damage(store, path, name):
+    """Harms the file of the older of two sequences."""
+    content = path.read_bytes()
+    match name:
+        case "cut":
+            path.write_bytes(content[:20])
+        case "emptied":
+            path.write_bytes(b"")
+        case "flipped":
+            path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        case "exchanged":
+            [other] = [file for file in path.parent.iterdir() if file != path]
+            path.write_bytes(other.read_bytes())
+        case "newer":
+            path.write_bytes(content.replace(b"ATTUNE-SEQ\x01", b"ATTUNE-SEQ\x02"))
+        case "missing":
+            path.unlink()
+        case "its row":
+            with store._index.transaction():
+                store._index.rewrap(path.name, bytes(60))
 
 
-def test_a_damaged_row_is_named_and_can_be_deleted(folder, vault):
+DAMAGES = {
+    "cut": "its file was cut, changed or exchanged",
+    "emptied": "its file was cut, changed or exchanged",
+    "flipped": "its file was cut, changed or exchanged",
+    "exchanged": "its file was cut, changed or exchanged",
+    "newer": "its file is of a version that this program does not know",
+    "missing": "its file is missing",
+    "its row": "its key in the index was changed",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_sequence_is_named_left_out_and_can_be_deleted(folder, vault, name, caplog):
     with Store(folder, vault) as store:
         bad, _ = add(store, 1), add(store, 2)
-        with store._index.transaction():
-            store._index.rewrap(bad, bytes(60))
-        with pytest.raises(StorageError, match=bad):
-            list(store.load_all())
+        damage(store, folder / "sessions" / bad, name)
+        assert seeds(store) == [2]
+        assert seeds(store) == [2]
+        [told] = [record.getMessage() for record in caplog.records]
+        assert told == f"the stored sequence {bad} is left out: {DAMAGES[name]}"
+    with Store(folder, vault) as store:
+        marked, good = store.each()
+        assert marked == Damaged(bad, DAMAGES[name])
+        store.delete([add(store, 3)])
+        assert next(store.each()) == marked, "it is not forgotten before its owner says so"
         store.delete([bad])
+        assert (seeds(store), len(store), os.listdir(folder / "sessions")) == ([2], 1, [good.id])
+
+
+def test_what_another_process_deletes_meanwhile_is_not_called_damaged(folder, vault):
+    with Store(folder, vault) as store, Store(folder, vault) as other:
+        first, second, third = (add(store, seed) for seed in (1, 2, 3))
+        found = store.each()
+        assert next(found).id == first
+        other.delete([second])
+        assert [one.id for one in found] == [third]
+
+
+def break_index(path, name):
+    match name:
+        case "no database":
+            path.write_bytes(b"not a database" * 100)
+        case "cut":
+            path.write_bytes(path.read_bytes()[:5000])
+        case "emptied":
+            path.write_bytes(b"")
+        case "missing":
+            path.unlink()
+        case "a page":
+            content = path.read_bytes()
+            path.write_bytes(content[:4096] + bytes(4096) + content[8192:])
+        case "newer":
+            with sqlite3.connect(path) as database:
+                database.execute(f"PRAGMA user_version = {store_index.VERSION + 1}")
+            database.close()
+        case "of no version":
+            with sqlite3.connect(path) as database:
+                database.execute("PRAGMA user_version = 0")
+            database.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("no database", "is damaged: file is not a database"),
+        ("cut", "is damaged"),
+        ("emptied", "is damaged: it is empty"),
+        ("missing", "is damaged: it is empty"),
+        ("a page", "is damaged"),
+        ("newer", "written by a newer version of Attune.*Update Attune"),
+        ("of no version", "is damaged: it is empty or of no known version"),
+    ],
+)
+def test_an_index_that_cannot_be_used_is_named_and_harms_nothing_until_all_is_deleted(
+    tmp_path, folder, vault, name, says
+):
+    with Store(folder, vault) as store:
+        add(store, 1)
+    sessions, keys = os.listdir(folder / "sessions"), dict(vault.keys)
+    shutil.copytree(folder, tmp_path / "copy")
+    break_index(folder / "index.sqlite", name)
+    for use in (lambda: Store(folder, vault), lambda: count_stored(folder)):
+        with pytest.raises(UnusableIndexError, match=says) as caught:
+            use()
+        assert "fl-client data delete --all" in str(caught.value)
+        assert caught.value.exit_code == 20
+    assert (os.listdir(folder / "sessions"), vault.keys) == (sessions, keys)
+
+    erase_store(folder, vault)
+    assert (os.listdir(folder / "sessions"), vault.keys) == ([], {})
+    with pytest.raises(KeyStoreError):
+        Store(tmp_path / "copy", vault)
+    with Store(folder, vault) as store:
+        add(store, 2)
         assert seeds(store) == [2]
 
 
-def test_a_damaged_index_is_named(folder, vault):
-    Store(folder, vault).close()
-    (folder / "index.sqlite").write_bytes(b"not a database" * 100)
-    with pytest.raises(StorageError, match=r"index\.sqlite"):
-        Store(folder, vault)
+def test_a_key_that_a_crashed_deletion_left_behind_goes_with_the_next_deletion_of_anyone(folder, vault, monkeypatch):
+    """Also of a program that had the store open all the while, and so never tidied up after the crash."""
+
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    with Store(folder, vault) as killed, Store(folder, vault) as daemon:
+        ids = [add(daemon, seed) for seed in (1, 2, 3)]
+        former = set(vault.keys.values())
+        with monkeypatch.context() as patch:
+            patch.setattr(store_module, "tidy_up", crash)
+            with pytest.raises(KeyboardInterrupt):
+                killed.delete(ids[:1])
+        assert former < set(vault.keys.values())
+        daemon.delete(ids[1:2])
+        assert seeds(daemon) == [3]
+        assert len(vault.keys) == 1
+        assert not former & set(vault.keys.values())
+
+
+def test_what_somebody_else_put_there_is_removed_or_does_no_harm(folder, vault):
+    with Store(folder, vault) as store:
+        add(store, 1)
+    (folder / "sessions" / "a folder").mkdir()
+    (folder / "sessions" / "a file").write_bytes(b"")
+    with Store(folder, vault) as store:
+        assert seeds(store) == [1]
+    assert not (folder / "sessions" / "a file").exists()
+
+
+def test_the_quota_is_said_and_nothing_is_dropped_for_it(folder, vault):
+    with Store(folder, vault) as store:
+        size = [add(store, 1), store.size][1]
+    for quota in (Quota(2, 10 * size), Quota(10, 3 * size - 1)):
+        with Store(folder, vault, quota) as store:
+            second = add(store, 2)
+            with pytest.raises(StoreFullError, match=r"holds 2 sequences.*Nothing was deleted to make room") as caught:
+                add(store, 3)
+            assert caught.value.exit_code == 20
+            assert (seeds(store), len(os.listdir(folder / "sessions"))) == ([1, 2], 2)
+            store.delete([second])
 
 
 def test_a_full_disk_loses_nothing(folder, vault, monkeypatch):

@@ -16,7 +16,7 @@ from tests.kills.log import write_log
 from tests.kills.walk import Tally, Walk
 from tests.kills.world import Violation, World
 
-_KILLS_A_WORLD = 50
+_KILLS_A_WORLD, _KILLS_A_WORLD_OF_CAMERAS = 50, 25
 
 
 def main() -> int:
@@ -24,15 +24,17 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1, help="of the first federation; each further one counts on")
     parser.add_argument("--devices", action="store_true", help="kill devices only, whom rounds then wait for")
+    parser.add_argument("--cameras", action="store_true", help="kill whole `fl-client run`s that film and train")
     parser.add_argument("--out", type=Path, help="where the log goes")
     given = parser.parse_args()
     torch.set_num_threads(1)
     console, began = Console(soft_wrap=True, highlight=False), time.monotonic()
     number, tally, chosen = itertools.count(1), Tally(), Counter[str]()
-    for seed, kills in enumerate(_parts(given.kills), start=given.seed):
+    parts = _parts(given.kills, _KILLS_A_WORLD_OF_CAMERAS if given.cameras else _KILLS_A_WORLD)
+    for seed, kills in enumerate(parts, start=given.seed):
         with tempfile.TemporaryDirectory(prefix="kills-", ignore_cleanup_errors=True) as root:
-            world = World(Path(root), waits=given.devices)
-            walk = Walk(world, seed, chosen, lambda text: console.print(f"{next(number)} of {given.kills}: {text}"))
+            world = World(Path(root), waits=given.devices, cameras=given.cameras)
+            walk = Walk(world, seed, chosen, lambda text: console.print(f"{next(number)}: {text}"))
             try:
                 walk.run(kills)
             except Violation as violation:
@@ -41,17 +43,17 @@ def main() -> int:
             finally:
                 world.end()
         tally += walk.tally
-    seconds = time.monotonic() - began
-    if given.out is not None:
-        write_log(given.out, tally, given.seed, seconds, _commit())
+        seconds = time.monotonic() - began
+        if given.out is not None:
+            write_log(given.out, tally, given.seed, seconds, _commit(), given.cameras)
     console.print(f"{tally.kills.total()} kills in {seconds:.0f} s, {tally.rounds} rounds, nothing lost")
     return 0
 
 
-def _parts(kills: int) -> list[int]:
+def _parts(kills: int, most: int) -> list[int]:
     """Kills by federation: a device's budget lasts for so many rounds."""
-    whole, rest = divmod(kills, _KILLS_A_WORLD)
-    return [_KILLS_A_WORLD] * whole + [rest] * (rest > 0)
+    whole, rest = divmod(kills, most)
+    return [most] * whole + [rest] * (rest > 0)
 
 
 def _commit() -> str:

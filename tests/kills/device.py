@@ -67,12 +67,15 @@ class Witness:
         self._participant, self._shapes, self._notes = participant, shapes, notes
 
     def answer(self, record: RecordDict) -> RecordDict:
-        answer = self._participant.answer(record)
-        update = decode_update(answer, self._shapes)
-        draft = self._notes / f".{update.nonce}"
-        save_file(update.delta, draft)
-        draft.rename(self._notes / f"{update.nonce}-{weights_hash(update.delta)}.safetensors")
-        return answer
+        return keep_answer(self._participant.answer(record), self._shapes, self._notes)
+
+
+def keep_answer(answer: RecordDict, shapes: Shapes, notes: Path) -> RecordDict:
+    update = decode_update(answer, shapes)
+    draft = notes / f".{update.nonce}"
+    save_file(update.delta, draft)
+    draft.rename(notes / f"{update.nonce}-{weights_hash(update.delta)}.safetensors")
+    return answer
 
 
 def enrol(home: Path, invitation: str) -> None:
@@ -80,8 +83,8 @@ def enrol(home: Path, invitation: str) -> None:
     _call("enrol", invitation, "--home", str(home), "--yes")
 
 
-def agree(home: Path) -> None:
-    _call("consent", "--home", str(home), "--scopes", "train", "--yes")
+def agree(home: Path, scopes: str) -> None:
+    _call("consent", "--home", str(home), "--scopes", scopes, "--yes")
 
 
 def take_part(number: int, place: Path, notes: Path, doom: Doom) -> None:
@@ -97,7 +100,7 @@ def take_part(number: int, place: Path, notes: Path, doom: Doom) -> None:
         engine, stop = engine_by_name(settings.training.engine), threading.Event()
         gate = Gate([consented(consent, enrolment.policy.hash)])
         participant = Participant(enrolment, settings.limits, consent, MemoryStore(number), journal, engine)
-        app = client_app(Witness(participant, _shapes(enrolment.policy), notes))  # type: ignore[arg-type]
+        app = client_app(Witness(participant, shapes_of_updates(enrolment.policy), notes))  # type: ignore[arg-type]
         clerk = Clerk(home, enrolment, identity, journal, settings.limits)
         threading.Thread(target=_or_end, args=(lambda: clerk.run(stop),), daemon=True).start()
         NodeLoop(enrolment, identity.node, journal, app, consent, gate, settings.node, lambda state: None).run(stop)
@@ -112,7 +115,7 @@ def _or_end(work: Callable[[], None]) -> None:
         os._exit(1)
 
 
-def _shapes(policy: Policy) -> Shapes:
+def shapes_of_updates(policy: Policy) -> Shapes:
     model = build_model(policy.model, len(scheme_by_name(policy.scheme).classes))
     return shapes_of(model.trainable(policy.trainable))
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from tests.kills.invariants import Invariants
 from tests.kills.probe import Point, read_trace
 from tests.kills.processes import until
-from tests.kills.world import SERVER, Violation, World
+from tests.kills.stores import Stores
+from tests.kills.world import DELETION, MOST_SEQUENCES, SERVER, Violation, World
 
 _PATIENCE_SECONDS = 15.0
 _LONGEST_DELAY_SECONDS = 2.0
 _A_MOMENT_SECONDS = 0.05
 _SERVER_WEIGHT, _AT_RANDOM = 4, 0.25
+_SAME_AGAIN, _DELETION_DIES = 0.5, 0.7
 _FIRST_ROUNDS, _LAST_ROUNDS, _LAST_SECONDS = 2, 2, 90.0
 DEVICE = "device"
 
@@ -30,12 +32,14 @@ class Tally:
     rounds: int = 0
     accepted: int = 0
     checks: int = 0
+    deletions: int = 0
+    """That came to their end, after each of which a copy from before it was tried with the keys that were left."""
 
     def __iadd__(self, other: "Tally") -> "Tally":
         self.kills += other.kills
         self.places |= other.places
         self.rounds, self.accepted = self.rounds + other.rounds, self.accepted + other.accepted
-        self.checks += other.checks
+        self.checks, self.deletions = self.checks + other.checks, self.deletions + other.deletions
         return self
 
 
@@ -45,10 +49,11 @@ class Walk:
     def __init__(self, world: World, seed: int, chosen: Counter[str], tell: Callable[[str], None]) -> None:
         """chosen: how often each place was chosen in earlier walks, so that all places get their turn
 
-        Where rounds wait for every device, only devices are killed.
+        Where rounds wait for every device, or devices have cameras, only devices are killed.
         """
         self._world, self._chance, self._chosen, self._tell = world, random.Random(seed), chosen, tell
-        self._victims = [SERVER] * (0 if world.waits else _SERVER_WEIGHT) + list(world.homes)
+        self._victims = [SERVER] * (0 if world.waits or world.cameras else _SERVER_WEIGHT) + list(world.homes)
+        self._stores = Stores(world) if world.cameras else None
         self.tally = Tally()
 
     def run(self, kills: int) -> None:
@@ -69,6 +74,10 @@ class Walk:
             self._check(invariants, victim)
             self._tell(f"{place}; round {invariants.round}")
             world.dooms[victim].clear()
+            if self._stores is not None:
+                self._stores.check(victim)
+                self._delete_beside(self._stores, self._chance.choice([name for name in world.homes if name != victim]))
+                self._stores.check_files()
             dead = victim
         self._finish(invariants, dead)
 
@@ -78,6 +87,8 @@ class Walk:
         Points that are passed in few rounds, such as those of a start, are for a process that is about to start.
         """
         victim = self._chance.choice(self._victims)
+        if self._stores is not None and dead is not None and self._chance.random() < _SAME_AGAIN:
+            victim = dead  # what a camera brings is stored soon after a start
         if self._chance.random() < _AT_RANDOM:
             return victim, None
         passed = self._points(_kind(victim))
@@ -108,6 +119,29 @@ class Walk:
             if self._world.process(name).ended() and (name != victim or process.code != -signal.SIGKILL):
                 raise Violation(f"{name} ended by itself:\n{self._last_words(name)}")
         return _place(victim, point if reached else None)
+
+    def _delete_beside(self, stores: Stores, name: str) -> None:
+        """Deletes from a device that runs; the command may be killed too."""
+        world, doom = self._world, self._world.dooms[DELETION]
+        deletion = stores.to_delete(name, self._chance.randint(1, MOST_SEQUENCES // 2))
+        if deletion is None:
+            return
+        known = sorted(self._points(DELETION))
+        point = self._chance.choice(known) if known and self._chance.random() < _DELETION_DIES else None
+        if point is not None:
+            doom.set(point, passes=0)
+        process = world.delete(name, deletion.ids)
+        if not process.wait(_LAST_SECONDS) or not (doom.reached or process.code == 0):
+            raise Violation(f"a deletion did not come to its end:\n{self._last_words(DELETION)}")
+        if doom.reached:
+            place = _place(DELETION, point)
+            self.tally.kills[place] += 1
+            self._tell(place)
+        else:
+            deletion.done = True
+            stores.check_copy(name, deletion)
+            self.tally.deletions += 1
+        doom.clear()
 
     def _check(self, invariants: Invariants, dead: str) -> None:
         """With the server standing still, so that its files are of one moment; not inside a transaction, though."""
@@ -141,13 +175,13 @@ class Walk:
         for name in world.names:
             invariants.check(name)
         world.verify()
-        self.tally.places = {_place(kind, point) for kind in (SERVER, DEVICE) for point in self._points(kind)}
+        self.tally.places = {_place(kind, point) for kind in (SERVER, DEVICE, DELETION) for point in self._points(kind)}
         self.tally.rounds, self.tally.accepted = invariants.round, invariants.accepted
         self.tally.checks = invariants.checks
 
     def _points(self, kind: str) -> Counter[Point]:
         """How often processes of this kind have passed each commit point."""
-        names = [name for name in self._world.names if _kind(name) == kind]
+        names = [name for name in (*self._world.names, DELETION) if _kind(name) == kind]
         return sum((read_trace(self._world.trace(name)) for name in names), Counter[Point]())
 
     def _last_words(self, name: str) -> str:
@@ -156,7 +190,7 @@ class Walk:
 
 
 def _kind(name: str) -> str:
-    return SERVER if name == SERVER else DEVICE
+    return name if name in (SERVER, DELETION) else DEVICE
 
 
 def _place(name: str, point: Point | None) -> str:
