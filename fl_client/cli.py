@@ -126,6 +126,8 @@ def run_daemon(
     from fl_client.journal import open_journal
     from fl_client.keys import open_vault
     from fl_client.labels import LabelScript
+    from fl_client.leave import leave
+    from fl_client.page.wiring import device_page
     from fl_client.store import Store
     from shared_models.data.labels import scheme_by_name
     from shared_models.files import only_one
@@ -148,8 +150,14 @@ def run_daemon(
         daemon = Daemon(place, settings, enrolment, identity, store, journal)
         for received in (signal.SIGINT, signal.SIGTERM):
             signal.signal(received, lambda *_: daemon.stop())
+        page = device_page(
+            place, settings.page, enrolment, store, lambda: leave(place, vault, enrolment, identity), daemon.stop
+        )
         out.print(f"Device {enrolment.pseudonym} is running. Ctrl-C stops it, `fl-client pause` pauses it.")
-        daemon.run(source, _finder(settings.capture.face_model, settings.capture.face_model_sha256), script)
+        if settings.page.on:
+            out.print("`fl-client page` opens its page in your browser.")
+        finder = _finder(settings.capture.face_model, settings.capture.face_model_sha256)
+        daemon.run(source, finder, script, page if settings.page.on else None)
     if place.withdrawal.exists():
         out.print("You have left. This program only waits for the study's server to hear it; Ctrl-C ends it.")
     daemon.tell_of_leaving()
@@ -291,6 +299,20 @@ def delete_data(
             store.delete(ids or [])
     atomic_write(Home(home).erasures, b"")
     out.print("Deleted.")
+
+
+@app.command("page", epilog="Example: fl-client page")
+def page(
+    home: HomeOption = _DEFAULT_HOME,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open a browser, or print the address.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Open the page of the running program: what it does, what is kept, what was sent, and every switch."""
+    from fl_client.page.cli import open_page
+
+    open_page(home, browser, as_json)
 
 
 def _identity(place: Home, vault: KeyVault) -> Identity | None:

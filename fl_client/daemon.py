@@ -17,6 +17,7 @@ from fl_client.home import Enrolment, Home, Identity
 from fl_client.journal import Journal
 from fl_client.labels import LabelSource
 from fl_client.node import NodeLoop
+from fl_client.page.server import PageServer
 from fl_client.participant import Participant
 from fl_client.settings import Settings
 from fl_client.store import Store
@@ -68,7 +69,7 @@ class Daemon:
         )
         self._clerk = Clerk(home, enrolment, identity, journal, settings.limits, self._stop)
 
-    def run(self, source: FrameSource, finder: FaceFinder, labels: LabelSource) -> None:
+    def run(self, source: FrameSource, finder: FaceFinder, labels: LabelSource, page: PageServer | None = None) -> None:
         """Works until `stop`. Raises what ended it: CameraError where the camera fails, EnrolmentError where the
         server does not know the device, ConsentError where the terms have changed, LedgerError where the ledger is an
         old copy, StorageError where the disk is full."""
@@ -77,6 +78,8 @@ class Daemon:
             threading.Thread(target=self._guarded, args=(self._node.run,), daemon=True),
             threading.Thread(target=self._guarded, args=(self._clerk.run,), daemon=True),
         ]
+        if page is not None:
+            threads.append(threading.Thread(target=self._guarded, args=(page.run, self._stop), daemon=True))
         for thread in threads:
             thread.start()
         while not self._stop.wait(_STATUS_SECONDS):

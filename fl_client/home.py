@@ -40,6 +40,8 @@ class Home:
         self.withdrawal = root / "withdrawal.json"
         self.status = root / "status.json"
         self.log = root / "client.log"
+        self.page = root / "page.url"
+        self.no_hints = root / "no-hints"
         self.lock = root / "running.lock"
 
     def create(self) -> None:

@@ -74,11 +74,20 @@ class TrainingSettings(_Section):
     engine: Literal["fast", "opacus"] = "fast"
 
 
+class PageSettings(_Section):
+    """The page on this computer that shows what the device does, and switches it."""
+
+    on: bool = True
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    hints: bool = True
+
+
 class Settings(_Section):
     limits: Limits = Limits()
     training: TrainingSettings = TrainingSettings()
     capture: CaptureSettings = CaptureSettings()
     node: NodeSettings = NodeSettings()
+    page: PageSettings = PageSettings()
 
 
 def load_settings(path: Path) -> Settings:
