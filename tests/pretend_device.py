@@ -234,13 +234,18 @@ def pretended(folder: Path, policy: Policy) -> Pretended:
     return Pretended(device, consent, reader, prober, kept, sent, doing, done)
 
 
-def keep_faces(kept: Kept, labels: Sequence[str], before: datetime) -> None:
-    """Rendered faces, the last of them kept shortly before that time."""
+def keep_sequences(kept: Kept, sequences: Sequence[tuple[str, np.ndarray]], before: datetime) -> None:
+    """Labels and frames (T, 1, H, W), the last of them kept shortly before that time."""
+    for i, (label, frames) in enumerate(sequences):
+        at = before - timedelta(minutes=13 * (len(sequences) - i) - 4)
+        kept.sequences.append(KeptSequence(f"{i:032x}", frames, label, at))
+
+
+def faces_of(labels: Sequence[str]) -> list[tuple[str, np.ndarray]]:
+    """Each label with a rendered face."""
     looks = scheme_by_name("basic-7").classes
     faces = render_labels([label if label in looks else "neutral" for label in labels], seed=11, people=[3])
-    for i, label in enumerate(labels):
-        at = before - timedelta(minutes=13 * (len(labels) - i) - 4)
-        kept.sequences.append(KeptSequence(f"{i:032x}", faces.frames[i], label, at))
+    return list(zip(labels, faces.frames, strict=True))
 
 
 def a_session(server: PageServer, scheme: str, seconds: float, now: float) -> None:
@@ -261,7 +266,8 @@ def main() -> None:
     policy = calibrated(**POLICY, scheme=scheme)
     pretend = pretended(folder, policy)
     classes = scheme_by_name(scheme).classes
-    keep_faces(pretend.kept, [classes[(5 * i + 1) % len(classes)] for i in range(15)], datetime.fromtimestamp(now, UTC))
+    faces = faces_of([classes[(5 * i + 1) % len(classes)] for i in range(15)])
+    keep_sequences(pretend.kept, faces, datetime.fromtimestamp(now, UTC))
     pretend.sent.rounds = 5
     pretend.sent.began = datetime.fromtimestamp(now, UTC) - timedelta(days=9)
     pretend.reader.now = reading_of(scheme, {classes[1]: 0.58, classes[0]: 0.21, classes[2]: 0.08})

@@ -37,10 +37,10 @@ class PageServer:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """address: the file that says where the page is; no_hints: the file that `Hints` keeps"""
-        self._device, self._settings, self._address, self._clock = device, settings, address, clock
+        self.device, self._settings, self._address, self._clock = device, settings, address, clock
         self.timeline = Timeline()
-        self._hints = Hints(self.timeline, no_hints, offered=settings.hints)
-        self._views = Views(device, self.timeline, self._hints, Words.load(), clock)
+        self.hints = Hints(self.timeline, no_hints, offered=settings.hints)
+        self.views = Views(device, self.timeline, self.hints, Words.load(), clock)
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop`. Raises AddressError where the port is taken, StorageError where the address cannot be
@@ -48,7 +48,7 @@ class PageServer:
         with _listener(self._settings.port) as listener:
             origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
             door = Door(lambda rest: atomic_write(self._address, f"{origin}{rest}".encode()))
-            app = student_page(self._device, self._views, self._hints, door, self._clock)
+            app = student_page(self.device, self.views, self.hints, door, self._clock)
             server = uvicorn.Server(
                 uvicorn.Config(
                     app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
@@ -59,15 +59,15 @@ class PageServer:
             thread.start()
             try:
                 while not stop.wait(_LOOK_SECONDS):
-                    self._look()
+                    self.look()
             finally:
                 server.should_exit = True
                 thread.join()
                 self._address.unlink(missing_ok=True)
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Notes what is read now. With a reader, work is where somebody is read; without one, where frames are."""
-        reader, looking = self._device.reader, self._device.is_looking()
+        reader, looking = self.device.reader, self.device.is_looking()
         reading = reader.reading() if reader is not None and looking else None
         at_work = looking if reader is None else reading is not None
         self.timeline.observe(self._clock(), at_work, None if reading is None else by_state(reading))
