@@ -62,12 +62,13 @@ CONSENT_TEXT = (
 class Reading:
     classes: Sequence[str]
     probabilities: np.ndarray
-    sure: float
+    sure: str
 
 
 @dataclass
 class Reader:
     now: Reading | None = None
+    state: str = "reading"
 
     def reading(self) -> Reading | None:
         return self.now
@@ -77,6 +78,7 @@ class Reader:
 class Probe:
     id: str
     choices: Sequence[str]
+    shown_at: datetime = datetime(2031, 3, 3, 9, 40, tzinfo=UTC)
 
 
 @dataclass
@@ -188,7 +190,12 @@ def reading_of(scheme: str, shares: dict[str, float]) -> Reading:
     """A reading with these probabilities; the other classes share the rest."""
     classes = scheme_by_name(scheme).classes
     rest = (1 - sum(shares.values())) / (len(classes) - len(shares))
-    return Reading(classes, np.array([shares.get(name, rest) for name in classes]), max(shares.values()))
+    return Reading(classes, np.array([shares.get(name, rest) for name in classes]), _sure(max(shares.values())))
+
+
+def _sure(probability: float) -> str:
+    words = ((0.9, "very likely"), (0.66, "likely"), (0.5, "more likely than not"))
+    return next((word for least, word in words if probability >= least), "unclear")
 
 
 def pretended(folder: Path, policy: Policy) -> Pretended:
@@ -256,7 +263,7 @@ def a_session(server: PageServer, scheme: str, seconds: float, now: float) -> No
         away = 0.42 < x < 0.5
         k = np.arange(len(classes))
         raw = np.exp(2.2 * np.sin(2.3 * k + 5 * x + 0.5 * np.sin(31 * x + k)))
-        reading = Reading(classes, raw / raw.sum(), float(raw.max() / raw.sum()))
+        reading = Reading(classes, raw / raw.sum(), _sure(raw.max() / raw.sum()))
         server.timeline.observe(now - seconds + i, not away, None if away else by_state(reading))
 
 
@@ -271,7 +278,7 @@ def main() -> None:
     pretend.sent.rounds = 5
     pretend.sent.began = datetime.fromtimestamp(now, UTC) - timedelta(days=9)
     pretend.reader.now = reading_of(scheme, {classes[1]: 0.58, classes[0]: 0.21, classes[2]: 0.08})
-    pretend.ask()
+    pretend.prober.waiting = Probe("p1", classes, datetime.fromtimestamp(now - 20, UTC))
     server = PageServer(pretend.device, PageSettings(), folder / "page.url", folder / "no-hints")
     a_session(server, scheme, 3100, now)
     stop = threading.Event()

@@ -23,17 +23,21 @@ class Doing:
 
 
 class Reading(Protocol):
-    """What the model reads: a probability for each class of the study's scheme, (K,), and how sure it is, 0 to 1."""
+    """What the model reads: a probability for each class of the study's scheme, (K,), and how sure it is in a word."""
 
     @property
     def classes(self) -> Sequence[str]: ...
     @property
     def probabilities(self) -> Sequence[float] | np.ndarray: ...
     @property
-    def sure(self) -> float: ...
+    def sure(self) -> str: ...
 
 
 class Reader(Protocol):
+    @property
+    def state(self) -> str:
+        """`reading`, or why nothing can be read."""
+
     def reading(self) -> Reading | None:
         """The newest reading; None while nothing is known."""
 
@@ -43,6 +47,8 @@ class Probe(Protocol):
 
     @property
     def id(self) -> str: ...
+    @property
+    def shown_at(self) -> datetime: ...
     @property
     def choices(self) -> Sequence[str]: ...
 
@@ -96,7 +102,7 @@ class Sent(Protocol):
 
 @dataclass(frozen=True)
 class Device:
-    """`reader` and `prober` are None where the device has none."""
+    """`reader` and `prober` are None where the device has none; `no_reader` is a sentence that says why."""
 
     enrolment: Enrolment
     consent: ConsentBook
@@ -108,6 +114,7 @@ class Device:
     turn_off: Callable[[], None]
     reader: Reader | None = None
     prober: Prober | None = None
+    no_reader: str = ""
 
     def is_looking(self) -> bool:
         """Whether the camera's frames are looked at now: what the recording light says."""
@@ -119,11 +126,12 @@ class Device:
         return consent.allows(Scope.CAPTURE, policy) and consent.allows(Scope.STORE, policy)
 
     def agree_to(self, scopes: Collection[str]) -> None:
-        """Puts `scopes` in the place of what was agreed to before. A pause goes on."""
-        facts = self.enrolment.text_hash, self.enrolment.policy.hash
+        """Puts `scopes` in the place of what was agreed to before. A pause goes on.
+
+        Raises ConsentError for no scope, and where another text or policy was shown since this page began.
+        """
         paused = self.consent.current().state is State.PAUSED
-        self.consent.inform(*facts)
-        self.consent.grant(scopes, *facts)
+        self.consent.grant(scopes, self.enrolment.text_hash, self.enrolment.policy.hash)
         if paused:
             self.consent.pause()
 

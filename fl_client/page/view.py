@@ -18,7 +18,6 @@ from shared_models.errors import AttuneError
 Light = Literal["recording", "idle", "paused", "off"]
 
 SLOTS = 48
-_SURE = ((0.8, "sure"), (0.6, "fairly"), (0.4, "unsure"), (0.0, "guess"))
 _TOP_LEVEL = 3
 Found = TypeVar("Found")
 
@@ -53,6 +52,7 @@ class ProbeView:
     """`rows` of choices; each has a name where the scheme has levels."""
 
     id: str
+    shown_at: datetime
     rows: list[tuple[str, list[Choice]]]
 
 
@@ -77,9 +77,9 @@ class LiveView:
     light: Light
     camera: str
     training: str
-    reads: bool
-    """Whether this device has a reader at all."""
     reading: ReadingView | None
+    no_reading: str
+    """Why there is none; empty where there is one."""
     probe: ProbeView | None
     hint: Hint | None
     hints: Literal["on", "off", "none"]
@@ -140,6 +140,8 @@ class WholeView:
     contact: str
     device: str
     pictures: list[Picture]
+    damaged: int
+    """How many sequences cannot be opened."""
     most: int
     stored_problem: str
     sent: SentView | None
@@ -169,13 +171,14 @@ class Views:
         doing = device.doing()
         light = self._light(doing.looking)
         reading = device.reader.reading() if device.reader and light == "recording" else None
+        view = None if reading is None else self._reading(reading)
         probe = device.prober.pending() if device.prober and light == "recording" else None
         return LiveView(
             light=light,
             camera=doing.camera,
             training=doing.training,
-            reads=device.reader is not None,
-            reading=None if reading is None else self._reading(reading),
+            reading=view,
+            no_reading="" if view else self._why_no_reading(light),
             probe=None if probe is None else self._probe(probe),
             hint=self._hints.due(now),
             hints=("on" if self._hints.are_on else "off") if self._hints.offered else "none",
@@ -193,6 +196,7 @@ class Views:
             contact=enrolment.contact,
             device=enrolment.pseudonym,
             pictures=pictures or [],
+            damaged=0 if pictures is None else max(0, len(self._device.kept) - len(pictures)),
             most=enrolment.policy.max_sequences,
             stored_problem=stored_problem,
             sent=sent,
@@ -218,9 +222,19 @@ class Views:
     def _reading(self, reading: Reading) -> ReadingView:
         shares = by_state(reading)
         best = reading.classes[max(range(len(reading.classes)), key=lambda i: float(reading.probabilities[i]))]
-        word = next(word for least, word in _SURE if reading.sure >= least)
         bars = [Bar(self._words(f"label.{name}"), _percent(share)) for name, share in shares.items()]
-        return ReadingView(self._words.label(best), self._words(f"sure.{word}"), _percent(reading.sure), bars)
+        sure = self._words(f"sure.{reading.sure.replace(' ', '_')}")
+        return ReadingView(self._words.label(best), sure, _percent(float(max(reading.probabilities))), bars)
+
+    def _why_no_reading(self, light: Light) -> str:
+        reader = self._device.reader
+        if reader is None:
+            return self._device.no_reader or self._words("reading.none")
+        if light != "recording":
+            return self._words("reading.not_now")
+        if reader.state != "reading":
+            return self._words("reading.not_yet", why=reader.state.rstrip("."))
+        return self._words("reading.nobody")
 
     def _probe(self, probe: Probe) -> ProbeView:
         rows: dict[str, list[Choice]] = {}
@@ -229,7 +243,7 @@ class Views:
             word = self._words(f"level.{level}") if level else self._words(f"label.{state}")
             row = self._words(f"label.{state}") if level else ""
             rows.setdefault(row, []).append(Choice(label, word, self._words.label(label)))
-        return ProbeView(probe.id, list(rows.items()))
+        return ProbeView(probe.id, probe.shown_at.astimezone(), list(rows.items()))
 
     def _timeline_view(self, now: float) -> TimelineView:
         began, slots = self._timeline.slots(SLOTS, now)

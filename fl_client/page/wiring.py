@@ -91,7 +91,7 @@ def _doing(home: Home) -> Doing:
     """What the daemon last wrote of itself."""
     status = json.loads(home.status.read_bytes()) if home.status.exists() else {}
     camera, training = status.get("capture", "starting"), status.get("node", "starting")
-    return Doing(looking=camera == "capturing", camera=camera, training=training)
+    return Doing(looking=camera == "capturing", camera=camera.rstrip("."), training=training.rstrip("."))
 
 
 def _upload_bytes(policy: Policy) -> int:

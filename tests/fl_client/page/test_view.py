@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pretend_device import reading_of
+from pretend_device import Probe, reading_of
 
 from fl_client.page.view import by_state
 from shared_models.errors import LedgerError, StorageError
@@ -30,15 +30,15 @@ def test_the_light_says_whether_frames_are_looked_at(views, pretend, looking, sc
 def test_a_reading_is_words_and_bars(views, pretend):
     pretend.read("fear", 0.7)
     reading = views.live().reading
-    assert (reading.headline, reading.sure, reading.percent) == ("fear", "It is fairly sure", 70)
+    assert (reading.headline, reading.sure, reading.percent) == ("fear", "Likely", 70)
     assert [bar.name for bar in reading.bars][-1] == "fear"
     assert [bar.percent for bar in reading.bars] == [5, 5, 5, 5, 5, 5, 70]
 
 
-@pytest.mark.parametrize(("share", "words"), [(0.95, "quite sure"), (0.5, "not very sure"), (0.2, "guessing")])
+@pytest.mark.parametrize(("share", "words"), [(0.95, "Very likely"), (0.5, "More likely than not"), (0.2, "Unclear")])
 def test_how_sure_it_is_has_words(views, pretend, share, words):
     pretend.read("fear", share)
-    assert words in views.live().reading.sure
+    assert words == views.live().reading.sure
 
 
 def test_a_level_of_nothing_counts_nothing():
@@ -54,7 +54,7 @@ def test_every_class_of_a_scheme_is_offered_once(views, pretend):
 
 
 def test_a_scheme_with_levels_is_a_row_for_each_state(views, pretend, make_policy):
-    pretend.prober.waiting = type("Probe", (), {"id": "1", "choices": ["boredom:0", "boredom:1", "confusion:0"]})
+    pretend.prober.waiting = Probe("1", ["boredom:0", "boredom:1", "confusion:0"])
     rows = views.live().probe.rows
     assert [(name, [choice.word for choice in choices]) for name, choices in rows] == [
         ("boredom", ["not at all", "a little"]),
@@ -93,6 +93,23 @@ def test_a_damaged_store_or_ledger_hides_no_switch(signed_in, pretend, keep):
     assert 'href="leaving"' in page
 
 
+def test_a_reader_without_a_model_says_why(views, pretend):
+    pretend.reader.state = "The weights are damaged."
+    assert views.live().no_reading == "Nothing can be read yet: The weights are damaged."
+    pretend.reader.state = "reading"
+    assert views.live().no_reading == "Nobody to read at the moment."
+    pretend.consent.pause()
+    assert views.live().no_reading == "Nothing while the camera is not looked at."
+
+
+def test_a_sequence_that_cannot_be_opened_is_counted_and_can_be_deleted(signed_in, pretend, keep, monkeypatch):
+    keep("fear")
+    monkeypatch.setattr(pretend.kept, "load_all", lambda: iter(()))
+    page = signed_in.get().text
+    assert "One sequence cannot be opened" in page
+    assert 'href="deleting-all"' in page
+
+
 def test_the_version_moves_with_what_is_kept_sent_and_agreed_to(views, pretend, keep):
     seen = [views.live().version]
     keep("fear")
@@ -109,6 +126,8 @@ def test_without_a_reader_the_page_says_so(signed_in, pretend):
     object.__setattr__(pretend.device, "reader", None)
     page = signed_in.get().text
     assert "There is no live reading on this computer." in page
+    object.__setattr__(pretend.device, "no_reader", "Live reading is off in this study.")
+    assert "Live reading is off in this study." in signed_in.get().text
     assert "What the model read, from" not in page
 
 
