@@ -22,7 +22,7 @@ from fl_client.consent import ConsentBook
 from fl_client.home import Enrolment
 from fl_client.page.device import Device, Doing
 from fl_client.page.server import PageServer
-from fl_client.page.view import by_state
+from fl_client.page.states import by_state
 from fl_client.settings import PageSettings
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.synthetic.sequences import render_labels

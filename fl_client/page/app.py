@@ -13,20 +13,23 @@ from fl_client.page.device import Device
 from fl_client.page.door import Door
 from fl_client.page.form import OwnForm
 from fl_client.page.hints import Hints
+from fl_client.page.live_view import LiveViews
 from fl_client.page.looks import looks
+from fl_client.page.records import Records
 from fl_client.page.rendering import renderer, text_of
-from fl_client.page.view import Views
+from fl_client.page.timeline import Timeline
 from fl_client.page.words import Words
 from shared_models.errors import AttuneError
 
 
-def student_page(device: Device, views: Views, hints: Hints, door: Door, clock: Callable[[], float]) -> ASGIApp:
+def student_page(device: Device, timeline: Timeline, hints: Hints, door: Door, clock: Callable[[], float]) -> ASGIApp:
     """Everything below the door's path, for whom `Access` lets through."""
     words, style = Words.load(), text_of("page.css")
     render = renderer(words, style, door.form_token)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     prefix = door.path.rstrip("/")
-    app.include_router(looks(views, device.kept, render), prefix=prefix)
+    live, records = LiveViews(device, timeline, hints, words, clock), Records(device, words)
+    app.include_router(looks(live, records, device.kept, render), prefix=prefix)
     app.include_router(actions(device, hints, OwnForm(door, words), words, render, clock), prefix=prefix)
 
     @app.exception_handler(AttuneError)

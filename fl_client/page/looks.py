@@ -4,32 +4,33 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
 from fl_client.page.device import Kept, sequence_called
+from fl_client.page.live_view import LiveViews
 from fl_client.page.pictures import strip, thumbnail
+from fl_client.page.records import Records
 from fl_client.page.rendering import Renderer, text_of
-from fl_client.page.view import Views
 
 _FILES = (("page.js", "text/javascript"), ("icon.svg", "image/svg+xml"))
 
 
-def looks(views: Views, kept: Kept, render: Renderer) -> APIRouter:
+def looks(live: LiveViews, records: Records, kept: Kept, render: Renderer) -> APIRouter:
     router = APIRouter(default_response_class=HTMLResponse)
 
     @router.get("/")
     def page(said: str = "") -> str:
-        return render("page.html.j2", live=views.live(), whole=views.whole(), said=said)
+        return render("page.html.j2", live=live.now(), whole=records.all(), said=said)
 
     @router.get("/live")
-    def live() -> str:
+    def live_parts() -> str:
         """The parts of the page that change by themselves."""
-        return render("live.html.j2", live=views.live())
+        return render("live.html.j2", live=live.now())
 
     @router.get("/agreement")
     def agreement() -> str:
-        return render("agreement.html.j2", agreement=views.agreement())
+        return render("agreement.html.j2", agreement=records.agreement())
 
     @router.get("/deleting")
     def deleting(id: str) -> str:  # noqa: A002
-        return render("deleting.html.j2", picture=views.picture(sequence_called(id, kept)))
+        return render("deleting.html.j2", picture=records.picture(sequence_called(id, kept)))
 
     @router.get("/deleting-all")
     def deleting_all() -> str:
@@ -37,7 +38,7 @@ def looks(views: Views, kept: Kept, render: Renderer) -> APIRouter:
 
     @router.get("/leaving")
     def leaving() -> str:
-        return render("leaving.html.j2", whole=views.whole())
+        return render("leaving.html.j2", whole=records.all())
 
     @router.get("/picture")
     def picture(id: str) -> Response:  # noqa: A002

@@ -13,9 +13,8 @@ from fl_client.page.app import student_page
 from fl_client.page.device import Device
 from fl_client.page.door import Door
 from fl_client.page.hints import Hints
+from fl_client.page.states import by_state
 from fl_client.page.timeline import Timeline
-from fl_client.page.view import Views, by_state
-from fl_client.page.words import Words
 from fl_client.settings import PageSettings
 from shared_models.errors import AddressError
 from shared_models.files import atomic_write
@@ -40,7 +39,6 @@ class PageServer:
         self.device, self._settings, self._address, self._clock = device, settings, address, clock
         self.timeline = Timeline()
         self.hints = Hints(self.timeline, no_hints, offered=settings.hints)
-        self.views = Views(device, self.timeline, self.hints, Words.load(), clock)
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop`. Raises AddressError where the port is taken, StorageError where the address cannot be
@@ -48,7 +46,7 @@ class PageServer:
         with _listener(self._settings.port) as listener:
             origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
             door = Door(lambda rest: atomic_write(self._address, f"{origin}{rest}".encode()))
-            app = student_page(self.device, self.views, self.hints, door, self._clock)
+            app = student_page(self.device, self.timeline, self.hints, door, self._clock)
             server = uvicorn.Server(
                 uvicorn.Config(
                     app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1

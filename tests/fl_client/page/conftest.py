@@ -17,9 +17,10 @@ from pretend_device import Pretended, keep_sequences, pretended
 from fl_client.page.app import student_page
 from fl_client.page.door import Door
 from fl_client.page.hints import Hints
+from fl_client.page.live_view import LiveViews
+from fl_client.page.records import Records
 from fl_client.page.server import PageServer
 from fl_client.page.timeline import Timeline
-from fl_client.page.view import Views
 from fl_client.page.words import Words
 from fl_client.settings import PageSettings
 from shared_models.privacy.policy import Policy
@@ -80,8 +81,13 @@ def hints(timeline: Timeline, tmp_path: Path) -> Hints:
 
 
 @pytest.fixture
-def views(pretend: Pretended, timeline: Timeline, hints: Hints, clock: Clock) -> Views:
-    return Views(pretend.device, timeline, hints, Words.load(), clock)
+def live(pretend: Pretended, timeline: Timeline, hints: Hints, clock: Clock) -> LiveViews:
+    return LiveViews(pretend.device, timeline, hints, Words.load(), clock)
+
+
+@pytest.fixture
+def records(pretend: Pretended) -> Records:
+    return Records(pretend.device, Words.load())
 
 
 @pytest.fixture
@@ -91,11 +97,11 @@ def addresses() -> list[str]:
 
 
 @pytest.fixture
-def visit(pretend: Pretended, views: Views, hints: Hints, clock: Clock, addresses: list[str]) -> Visitor:
+def visit(pretend: Pretended, timeline: Timeline, hints: Hints, clock: Clock, addresses: list[str]) -> Visitor:
     """A browser that has not shown the token yet."""
     door = Door(addresses.append)
     door.unlock()
-    return Visitor(student_page(pretend.device, views, hints, door, clock), door)
+    return Visitor(student_page(pretend.device, timeline, hints, door, clock), door)
 
 
 @pytest.fixture

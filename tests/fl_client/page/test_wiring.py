@@ -66,7 +66,7 @@ def get(server, clock):
     addresses = []
     door = Door(addresses.append)
     door.unlock()
-    page = student_page(server.device, server.views, server.hints, door, clock)
+    page = student_page(server.device, server.timeline, server.hints, door, clock)
     client = httpx.AsyncClient(transport=httpx.ASGITransport(page), base_url=ORIGIN, follow_redirects=True)
     asyncio.run(client.get(addresses[0]))
     return lambda path: asyncio.run(client.get(door.path + path)).text
