@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.background import BackgroundTask
 
@@ -61,6 +61,8 @@ def actions(
     @router.post("/hints")
     def change_hints(form: Form = Depends(own_form)) -> Response:
         wish = form.one("wish")
+        if wish not in ("later", "on", "off"):
+            raise HTTPException(422)
         if wish == "later":
             hints.later(clock())
         else:

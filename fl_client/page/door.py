@@ -4,6 +4,9 @@ import hmac
 import secrets
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+
+from shared_models.errors import StorageError
 
 
 class Door:
@@ -23,16 +26,18 @@ class Door:
         self._keep, self._alone = keep, threading.Lock()
 
     def unlock(self) -> None:
-        """Makes a token and has it kept."""
-        self._token = secrets.token_urlsafe(32)
-        self._keep(f"{self.path}?token={self._token}")
+        """Makes a token and has it kept. Raises StorageError where that is not possible; the former one stays good."""
+        token = secrets.token_urlsafe(32)
+        self._keep(f"{self.path}?token={token}")
+        self._token = token
 
     def sign_in(self, token: str) -> str | None:
         """The cookie's value, for the token that was not used yet."""
         with self._alone:
             if not self._token or not _same(token, self._token):
                 return None
-            self.unlock()
+            with suppress(StorageError):  # a full disk shuts nobody out of the page that can free it
+                self.unlock()
             return self._session
 
     def is_open_to(self, cookie: str | None) -> bool:

@@ -147,6 +147,8 @@ def test_turning_off_is_answered_before_the_program_ends(signed_in, pretend):
 def test_hints_can_be_switched(signed_in, hints, wish, are_on):
     signed_in.press("hints", wish=wish)
     assert hints.are_on is are_on
+    assert signed_in.press("hints", wish="another").status_code == 422
+    assert hints.are_on is are_on
 
 
 def test_what_fails_is_a_sentence_and_a_way_back(signed_in, pretend, keep, monkeypatch):
