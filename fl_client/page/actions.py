@@ -22,12 +22,12 @@ def actions(
     @router.post("/pause")
     def pause() -> Response:
         device.consent.pause()
-        return _back("now.paused")
+        return RedirectResponse("./", 303)
 
     @router.post("/resume")
     def resume() -> Response:
         device.consent.resume()
-        return _back("now.resumed")
+        return RedirectResponse("./", 303)
 
     @router.post("/answer")
     def answer(form: Form = Depends(own_form)) -> Response:

@@ -107,7 +107,7 @@ class LiveViews:
             reading=view,
             no_reading="" if view else self._why_no_reading(light),
             probe=None if probe is None else self._probe(probe),
-            hint=self._hints.due(now),
+            hint=self._hints.due(now) if light == "recording" else None,
             hints=("on" if self._hints.are_on else "off") if self._hints.offered else "none",
             timeline=self._timeline_view(now) if device.reader else None,
             version=self._version(),

@@ -89,3 +89,12 @@ def test_without_a_reader_the_page_says_so(signed_in, pretend):
     object.__setattr__(pretend.device, "no_reader", "Live reading is off in this study.")
     assert "Live reading is off in this study." in signed_in.get().text
     assert "What the model read, from" not in page
+
+
+def test_a_hint_is_for_who_is_at_work(live, timeline, pretend, clock):
+    for minute in range(51):
+        timeline.observe(clock.now + 60 * minute, True, None)
+    clock.now += 50 * 60
+    assert live.now().hint == "work"
+    pretend.consent.pause()
+    assert live.now().hint is None
