@@ -109,6 +109,7 @@ class KeptSequence:
     frames: np.ndarray
     label: str
     captured_at: datetime
+    source: str = "probe"
 
 
 @dataclass

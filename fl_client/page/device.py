@@ -74,6 +74,10 @@ class KeptSequence(Protocol):
     @property
     def label(self) -> str: ...
     @property
+    def source(self) -> str:
+        """Who gave the label: `probe`, `script`, or `pseudo` for the model itself."""
+
+    @property
     def captured_at(self) -> datetime: ...
 
 

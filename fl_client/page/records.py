@@ -12,6 +12,7 @@ from fl_client.page.device import Device, KeptSequence
 from fl_client.page.words import Words
 from shared_models.errors import AttuneError
 
+_PSEUDO = "pseudo"
 Found = TypeVar("Found")
 
 
@@ -19,6 +20,8 @@ Found = TypeVar("Found")
 class Picture:
     id: str
     label: str
+    by_model: bool
+    """Whether the label is the model's own reading and nobody's answer."""
     at: datetime
 
 
@@ -116,7 +119,8 @@ class Records:
         return Agreement(enrolment.consent_text, policy_paragraph(policy), odds_sentence(policy), self._scopes())
 
     def picture(self, sequence: KeptSequence) -> Picture:
-        return Picture(sequence.id, self._words.label(sequence.label), sequence.captured_at.astimezone())
+        by_model, at = sequence.source == _PSEUDO, sequence.captured_at.astimezone()
+        return Picture(sequence.id, self._words.label(sequence.label), by_model, at)
 
     def _stored(self) -> tuple[list[Picture], int]:
         """The pictures, newest first, and how many sequences cannot be opened."""

@@ -67,3 +67,13 @@ def test_a_picture_is_the_middle_one_and_a_strip_is_all(signed_in, pretend, keep
     strip = seen("strip")
     assert strip.shape == (2 * 48, 8 * 48)
     np.testing.assert_array_equal(strip[48:, 48:96], one.frames[9, 0])
+
+
+def test_a_label_of_the_models_own_is_told_from_an_answer(signed_in, pretend, keep):
+    keep("fear", "anger")
+    assert "the model&#39;s own label" not in signed_in.get().text
+    object.__setattr__(pretend.kept.sequences[0], "source", "pseudo")
+    page = signed_in.get().text
+    assert page.count("the model&#39;s own label") == 1
+    assert "Your face when the model read fear" in page
+    assert "Your face when you answered anger" in page
