@@ -16,6 +16,7 @@ from fl_client.home import Home, load_enrolment
 from fl_client.labels.cli import probe
 from fl_client.live.cli import watch
 from fl_client.options import DEFAULT_HOME, HomeOption, JsonOption, ask_passphrase, shown
+from fl_client.page.cli import page
 from fl_client.service.cli import app as service
 from shared_models import commandline
 from shared_models.commandline import out, print_json
@@ -130,3 +131,4 @@ def resume(home: HomeOption = DEFAULT_HOME) -> None:
 
 app.command(epilog="Example: fl-client watch --camera 0")(watch)
 app.command(epilog="Example: fl-client probe")(probe)
+app.command(epilog="Example: fl-client page")(page)

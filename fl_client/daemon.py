@@ -19,6 +19,7 @@ from fl_client.janitor import Janitor
 from fl_client.journal import Journal
 from fl_client.labels import LabelSource
 from fl_client.node import NodeLoop
+from fl_client.page.wiring import device_page
 from fl_client.participant import Participant
 from fl_client.senses import Senses
 from fl_client.settings import Settings
@@ -47,9 +48,11 @@ class Daemon:
         source: FrameSource,
         finder: FaceFinder,
         script: LabelSource,
+        withdraw: Callable[[], None],
         say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        """say: is told, once, what a worker of this device waits for
+        """withdraw: what the owner's wish to leave does
+        say: is told, once, what a worker of this device waits for
 
         Raises PolicyError where the study's policy is beyond this device's limits.
         """
@@ -78,9 +81,12 @@ class Daemon:
         self._node = NodeLoop(
             enrolment, identity.node, journal, app, consent, self._gate, settings.node, self._report_node
         )
+        page = device_page(home, settings.page, enrolment, store, self._senses, withdraw, self.stop)
+        pages = [Worker("page", page.run)] if settings.page.on else []
         self._supervisor = Supervisor(
             [  # whatever else a device does beside these is one more line here
                 *self._senses.workers,
+                *pages,
                 Worker("node", self._node.run, low_priority=True),
                 Worker("clerk", clerk.run),
                 Worker("janitor", Janitor(store, settings.store.keep_days).run),

@@ -46,6 +46,8 @@ class Home:
         self.status = root / "status.json"
         self.questions = root / "questions.sock"
         self.log = root / "client.log"
+        self.page = root / "page.url"
+        self.no_hints = root / "no-hints"
         self.lock = root / "running.lock"
 
     def create(self) -> None:

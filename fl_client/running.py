@@ -12,6 +12,7 @@ from fl_client.home import Enrolment, Home, Identity, load_enrolment
 from fl_client.journal import open_journal
 from fl_client.keys import KeyVault, open_vault
 from fl_client.labels import LabelScript
+from fl_client.leave import leave
 from fl_client.settings import load_settings
 from fl_client.store import Quota, Store
 from fl_client.waiting import asks_anew, wait_for_consent
@@ -85,8 +86,20 @@ class Running:
         quota = Quota(enrolment.policy.max_sequences, settings.store.max_bytes)
         with Store(self._home.store, vault, quota) as store:
             self._daemon = Daemon(
-                self._home, settings, enrolment, identity, store, journal, source, finder, script, self._warn
+                self._home,
+                settings,
+                enrolment,
+                identity,
+                store,
+                journal,
+                source,
+                finder,
+                script,
+                lambda: leave(self._home, vault, enrolment, identity),
+                self._warn,
             )
             if not self._stop.is_set():
                 self._say(f"Device {enrolment.pseudonym} is running. Ctrl-C stops it, `fl-client pause` pauses it.")
+                if settings.page.on:
+                    self._say("`fl-client page` opens its page in your browser.")
                 self._daemon.run()

@@ -1,7 +1,5 @@
 """What a device sees, asks and reads: capture with the questions and the live reading that hang on each frame."""
 
-import logging
-
 import numpy as np
 
 from fl_client.capture.frame_source import FrameSource
@@ -20,8 +18,6 @@ from shared_models.data.faces import FaceFinder
 from shared_models.data.labels import scheme_by_name
 from shared_models.errors import ConsentError
 
-log = logging.getLogger(__name__)
-
 
 class Senses:
     """One camera's frames go to the ring of the last seconds, to the questions and to the live reading."""
@@ -37,10 +33,18 @@ class Senses:
         finder: FaceFinder,
         script: LabelSource,
     ) -> None:
-        """script: labels that stand for taps"""
+        """script: labels that stand for taps
+
+        Where the study does not allow live reading there is no reader, and `no_reader` says so.
+        """
         policy = enrolment.policy
         self._consent, self._policy_hash, self._source = consent, policy.hash, source
-        self.reader = _reader(home, enrolment)
+        self.reader: LiveReader | None = None
+        self.no_reader = ""
+        try:
+            self.reader = LiveReader.of_device(home, policy)
+        except ConsentError as error:
+            self.no_reader = str(error)
         self.prober = prober_for(policy, settings.labels, consent, store)
         self._door = TerminalDoor(home.questions, self.prober)
         self.capture = CaptureLoop(
@@ -75,11 +79,3 @@ class Senses:
     def _agreed(self) -> bool:
         now = self._consent.current()
         return all(now.allows(scope, self._policy_hash) for scope in (Scope.CAPTURE, Scope.STORE))
-
-
-def _reader(home: Home, enrolment: Enrolment) -> LiveReader | None:
-    try:
-        return LiveReader.of_device(home, enrolment.policy)
-    except ConsentError as error:
-        log.info("%s", error)
-        return None

@@ -133,6 +133,14 @@ class TrainingSettings(_Section):
     idle_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 120.0
 
 
+class PageSettings(_Section):
+    """The page on this computer that shows what the device does, and switches it."""
+
+    on: bool = True
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    hints: bool = True
+
+
 class Settings(_Section):
     limits: Limits = Limits()
     training: TrainingSettings = TrainingSettings()
@@ -141,6 +149,7 @@ class Settings(_Section):
     quality: QualitySettings = QualitySettings()
     store: StoreSettings = StoreSettings()
     node: NodeSettings = NodeSettings()
+    page: PageSettings = PageSettings()
 
 
 def load_settings(path: Path) -> Settings:

@@ -5,23 +5,13 @@ import hmac
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fl_server.page.address import PATH
+from shared_models.loopback import is_own_origin, strict_headers, with_headers
 
-_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _METHODS = ("GET", "HEAD")
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
-        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_HEADERS = strict_headers()
 _CLOSED = "This page opens with the address that `fl-server status` prints.\n"
 
 
@@ -39,19 +29,12 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                given = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
-                message["headers"] = [*message["headers"], *given]
-            await send(message)
-
         answer = self._answer(Request(scope)) or self._app
-        await answer(scope, receive, with_headers)
+        await answer(scope, receive, with_headers(send, _HEADERS))
 
     def _answer(self, request: Request) -> Response | None:
         """What to say in place of the page; None where it may be seen."""
-        if not self._is_own_origin(request):
+        if not is_own_origin(request):
             return PlainTextResponse("This page answers under its own address only.\n", 403)
         if self._is_token(request.query_params.get("token")):
             return self._signed_in()
@@ -68,9 +51,3 @@ class Access:
 
     def _is_token(self, given: str | None) -> bool:
         return given is not None and hmac.compare_digest(given.encode(), self._token.encode())
-
-    def _is_own_origin(self, request: Request) -> bool:
-        """Whether the request names this machine, as a name rebound to it does not, and comes from this page."""
-        host = request.headers.get("host", "")
-        name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        return name in _HOSTS and request.headers.get("origin", f"http://{host}") == f"http://{host}"

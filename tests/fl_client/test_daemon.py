@@ -23,6 +23,7 @@ from shared_models.data.faces import Face
 from shared_models.errors import CameraError, EnrolmentError, LedgerError, PolicyError, StorageError
 
 LABEL = "surprise"
+WITHOUT_PAGE = Settings.model_validate({"page": {"on": False}})
 
 
 class MemoryVault:
@@ -92,7 +93,7 @@ def make_daemon(laptop, store):
     def make_daemon(source=Frames(0), finder=OneFace(), labels=(), **options):
         return Daemon(
             laptop.home,
-            options.pop("settings", Settings()),
+            options.pop("settings", WITHOUT_PAGE),
             laptop.enrolment,
             laptop.identity,
             store,
@@ -100,6 +101,7 @@ def make_daemon(laptop, store):
             source,
             finder,
             LabelScript(labels),
+            options.pop("withdraw", lambda: None),
             **options,
         )
 
@@ -170,7 +172,7 @@ def test_the_status_holds_no_label_no_path_and_no_key(make_daemon, laptop, statu
     daemon = make_daemon(Frames(40, then=lambda: daemon.stop()), labels=[LabelEvent(3.0, LABEL, "tap")])
     daemon.run()
     text = laptop.home.status.read_text()
-    assert set(status()["workers"]) == {"capture", "prober", "terminal", "node", "clerk"}
+    assert set(status()["workers"]) == {"capture", "prober", "terminal", "node", "clerk", "janitor"}
     for secret in (LABEL, "tap", str(laptop.home.root), laptop.enrolment.pseudonym, laptop.enrolment.fleet_address):
         assert secret not in text
 
