@@ -87,6 +87,8 @@ class Scene:
     def in_the_clear(self, pieces: set[bytes]) -> list[Path]:
         found = []
         for path in [*self.root.rglob("*"), *self.home.rglob("*")]:
+            if path.is_socket():
+                continue
             try:
                 content = path.read_bytes()
             except (FileNotFoundError, IsADirectoryError):

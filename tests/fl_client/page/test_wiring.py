@@ -1,7 +1,6 @@
 """The page on a real store, consent record and ledger."""
 
 import asyncio
-import json
 import re
 from datetime import UTC, datetime
 
@@ -9,13 +8,28 @@ import httpx
 import numpy as np
 import pytest
 
+from fl_client.capture.frame_source import FrameSource
+from fl_client.daemon_status import DaemonStatus, write_status
+from fl_client.labels import LabelScript
 from fl_client.page.app import student_page
 from fl_client.page.door import Door
 from fl_client.page.wiring import KeptData, SentData, device_page
-from fl_client.settings import PageSettings
+from fl_client.senses import Senses
+from fl_client.settings import PageSettings, Settings
 from fl_client.store import Store
 from shared_models.errors import LedgerError
 from shared_models.sealing import new_key
+
+
+class Nowhere(FrameSource):
+    """A camera that nobody opens."""
+
+    def __iter__(self):
+        return iter(())
+
+    def close(self):
+        pass
+
 
 ORIGIN = "http://127.0.0.1:8123"
 
@@ -50,11 +64,13 @@ def done():
 
 @pytest.fixture
 def server(laptop, store, done):
+    laptop.enrolment.save(laptop.home)
     return device_page(
         laptop.home,
         PageSettings(),
         laptop.enrolment,
         store,
+        Senses(laptop.home, Settings(), laptop.enrolment, laptop.consent, store, Nowhere(), None, LabelScript([])),
         withdraw=lambda: done.append("withdraw"),
         turn_off=lambda: done.append("turn off"),
     )
@@ -109,11 +125,17 @@ def test_the_size_of_an_upload_is_that_of_its_numbers(laptop, server, task_recor
 
 
 @pytest.mark.parametrize(
-    ("status", "looking", "camera"),
-    [(None, False, "starting"), ({"capture": "capturing"}, True, "capturing"), ({"capture": "ended"}, False, "ended")],
+    ("capture", "looking", "camera"),
+    [
+        (None, False, "starting"),
+        ("capturing", True, "capturing"),
+        ("ended", False, "ended"),
+        ("waits: Camera 0 cannot be opened.", False, "Camera 0 cannot be opened"),
+    ],
 )
-def test_the_light_follows_the_daemons_word(laptop, server, status, looking, camera):
-    if status is not None:
-        laptop.home.status.write_text(json.dumps({"node": "connected", **status}))
+def test_the_light_follows_the_daemons_word(laptop, server, capture, looking, camera):
+    if capture is not None:
+        status = DaemonStatus(since=datetime.now(UTC), node="connected", capture=capture)
+        write_status(laptop.home.status, status)
     assert server.device.is_looking() is looking
     assert server.device.doing().camera == camera
