@@ -57,7 +57,7 @@ def pretrain_to(
     """
     scheme = scheme_by_name(order.scheme)
     with only_one(path.with_suffix(".lock"), f"Pretraining to {path}"):
-        public, description = load_public(parse_spec(order.data), scheme, order.seed)
+        public, description = load_public(parse_spec(order.data), scheme, order.seed, progress)
         torch.manual_seed(order.seed)
         model, given = build_model(order.model, len(scheme.classes)), frozenset[str]()
         if order.encoder is not None:

@@ -120,7 +120,7 @@ def public(bars: Callable[..., Sequences], monkeypatch: pytest.MonkeyPatch) -> S
     """What pretraining sees, whatever the data source."""
     data = bars(8, 2, seed=3)
 
-    def load_public(spec: DataSpec, scheme: object, seed: int) -> tuple[Sequences, str]:
+    def load_public(spec: DataSpec, scheme: object, seed: int, progress: object) -> tuple[Sequences, str]:
         assert (spec, scheme) == (DataSpec("synthetic", None), scheme_by_name("basic-7"))
         return data, f"eight rows of bars, seed {seed}"
 

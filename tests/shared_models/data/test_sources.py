@@ -12,6 +12,11 @@ from shared_models.errors import UsageError
         ("synthetic", DataSpec("synthetic", None)),
         ("manifest:clips/list.csv", DataSpec("manifest", Path("clips/list.csv"))),
         ("ferplus:data", DataSpec("ferplus", Path("data"))),
+        ("fer2013:data/fer2013.csv", DataSpec("fer2013", Path("data/fer2013.csv"))),
+        *(
+            (f"{kind}:data", DataSpec(kind, Path("data")))
+            for kind in ("affectnet", "ckplus", "ravdess", "iemocap", "daisee")
+        ),
         ("manifest:C:/clips/list.csv", DataSpec("manifest", Path("C:/clips/list.csv"))),
     ],
 )
@@ -21,7 +26,7 @@ def test_a_spec_is_read_and_written_back(text: str, spec: DataSpec) -> None:
 
 
 def test_an_unknown_kind_lists_those_that_exist() -> None:
-    with pytest.raises(UsageError, match=r"no data source 'fer'.*synthetic, manifest:FILE, ferplus:DIR"):
+    with pytest.raises(UsageError, match=r"no data source 'fer'.*synthetic, manifest:FILE, ferplus:DIR, .*daisee:DIR"):
         parse_spec("fer:data")
 
 
