@@ -34,8 +34,9 @@ def load_fer2013(file: Path, split: Split, scheme: LabelScheme) -> Sequences:
     targets = scheme.indices(EMOTIONS)
     labels, images = [], []
     for emotion, image in _rows(require(file, "FER2013", _LAYOUT), split):
-        labels.append(targets[emotion])
-        images.append(image)
+        if emotion in targets:
+            labels.append(targets[emotion])
+            images.append(image)
     if not images:
         raise DataError(f"{file} holds no image of {split}", why="it is not the whole file", fix=_LAYOUT)
     _log.info("FER2013 %s: %d images", split, len(images))

@@ -69,6 +69,7 @@ class LabelScheme:
             raise DataError(
                 f"The label scheme {self.name} does not fit the data",
                 why=f"the data has the labels {', '.join(dict.fromkeys(labels.values()))}",
+                fix="Choose a scheme that has some of them",
             )
         return found
 

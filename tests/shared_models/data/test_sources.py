@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from shared_models.data.sources import DataSpec, parse_spec
+from shared_models.data.sources import FORMS, DataSpec, parse_spec
 from shared_models.errors import UsageError
 
 
@@ -37,3 +37,8 @@ def test_an_unknown_kind_lists_those_that_exist() -> None:
 def test_a_path_is_wanted_or_not(text: str, form: str) -> None:
     with pytest.raises(UsageError, match=f"'{text}' is not a data source. Write it as {form}"):
         parse_spec(text)
+
+
+def test_every_source_is_documented_with_its_form() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert [form for form in FORMS.values() if f"| `{form}` |" not in text] == []
