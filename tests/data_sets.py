@@ -84,6 +84,7 @@ def write_ckplus(folder: Path, labels: dict[str, int | None], frames: Sequence[n
         (images / ".DS_Store").write_bytes(b"left by another system")
         if label is not None:
             (emotions / f"{name}_{len(frames):08d}_emotion.txt").write_text(f"   {label:.7e}\n")
+            (emotions / f"._{name}_{len(frames):08d}_emotion.txt").write_bytes(b"left by another system")
     return folder
 
 
