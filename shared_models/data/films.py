@@ -24,6 +24,7 @@ from shared_models.errors import DataError
 
 Progress = Callable[[str, int, int], None]
 _STAGE = "faces"
+_NAMED = 20  # of the clips that are dropped
 _log = logging.getLogger(__name__)
 
 
@@ -152,7 +153,8 @@ def _report_drops(origin: str, dropped: list[str], total: int) -> None:
         )
     if dropped:
         why = "exactly one face in fewer than half of the frames"
-        _log.warning("%s: dropped %d of %d clips, %s: %s", origin, len(dropped), total, why, ", ".join(dropped))
+        names = ", ".join(dropped[:_NAMED]) + (", ..." if len(dropped) > _NAMED else "")
+        _log.warning("%s: dropped %d of %d clips, %s: %s", origin, len(dropped), total, why, names)
 
 
 def _content_hash(path: Path) -> str:
