@@ -13,6 +13,7 @@ from fl_server.models.cli import app as models
 from fl_server.settings import load_settings, parse_entries
 from shared_models import commandline
 from shared_models.commandline import out, print_json
+from shared_models.data.sources import HELP
 from shared_models.errors import UsageError
 
 if TYPE_CHECKING:
@@ -245,7 +246,7 @@ def renew(directory: Directory, certificate: ChainOption = None, certificate_key
 @app.command(epilog="Example: fl-server pretrain study --data ferplus:faces --set frame_epochs=40")
 def pretrain(
     directory: Directory,
-    data: Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = "synthetic",
+    data: Annotated[str, typer.Option(help=HELP)] = "synthetic",
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
     file: Annotated[Path | None, typer.Option("--out", help="Where the weights go.")] = None,
     encoder: Annotated[Path | None, typer.Option(help="Weights whose encoder is kept; else it is trained.")] = None,

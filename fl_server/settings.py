@@ -129,7 +129,7 @@ class CheckpointSettings(_Section):
 
 
 class BenchmarkSettings(_Section):
-    """What every global model is scored on: `synthetic`, `manifest:FILE` or `ferplus:DIR`."""
+    """What every global model is scored on: a data source, such as `synthetic` or `daisee:DIR`."""
 
     data: str = "synthetic"
 

@@ -9,6 +9,7 @@ import typer
 
 from shared_models import commandline
 from shared_models.commandline import err, out, print_json
+from shared_models.data.sources import HELP
 from shared_models.errors import UsageError
 from simulations.attacks.cli import app as attack_app
 from simulations.options import Data, Gradients, Init, JsonOption, RunEntries, Trainable
@@ -39,6 +40,11 @@ class Unit(StrEnum):
     NONE = "none"
 
 
+class Split(StrEnum):
+    PEOPLE = "people"
+    RANDOM = "random"
+
+
 class Engine(StrEnum):
     LOCAL = "local"
     FLOWER = "flower"
@@ -58,6 +64,9 @@ def run_(
     holdout: Annotated[
         float | None, typer.Option(help="Share of people to score on, where there are people; 0.2 where not given.")
     ] = None,
+    split: Annotated[
+        Split, typer.Option(help="people; or random, which holds out sequences whosoever they are and says so.")
+    ] = Split.PEOPLE,
     folds: Annotated[
         int | None, typer.Option(min=2, help="Hold out this many parts of the people in turn, instead of a share.")
     ] = None,
@@ -82,17 +91,20 @@ def run_(
     """Simulate a federation, privately and without noise, and score both on held-out data."""
     if folds and holdout is not None:
         raise UsageError("People are held out by --holdout or by --folds, not by both")
+    if folds and split is Split.RANDOM:
+        raise UsageError("Folds are of people: a random split has none", fix="Leave out --folds, or --split random")
     from simulations.algorithms import settings_for
     from simulations.populations import Plan
     from simulations.run import Options, run_simulation
 
     protected = Unit.SEQUENCE if unit is Unit.NONE else unit
+    share = _HOLDOUT if holdout is None else holdout
     policy, aggregation = settings_for(
         algorithm, entry or [], unit=protected, epsilon=epsilon, delta=delta, max_sequences=per_client
     )
     options = Options(
         data=data,
-        plan=Plan(clients, per_client, alpha, _HOLDOUT if holdout is None else holdout, seed, tuple(population or [])),
+        plan=Plan(clients, per_client, alpha, share, seed, tuple(population or []), split is Split.RANDOM),
         folds=folds or 1,
         cohort=cohort,
         rounds=rounds,
@@ -127,7 +139,7 @@ def sweep_(
     trainable: Axis = None,
     algorithm: Axis = None,
     seed: Axis = None,
-    data: Annotated[str | None, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")] = None,
+    data: Annotated[str | None, typer.Option(help=HELP)] = None,
     init: Annotated[str | None, typer.Option(help="starter, random or a weights file.")] = None,
     per_client: Annotated[int | None, typer.Option(min=1, help="The most sequences of one client.")] = None,
     delta: Annotated[float | None, typer.Option(help="Lifetime delta of each protected unit.")] = None,

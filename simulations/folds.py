@@ -6,25 +6,26 @@ from typing import Any
 
 import numpy as np
 
-from shared_models.data.faces import HaarFinder
+from shared_models.data.films import Progress
 from shared_models.data.labels import LabelScheme
-from shared_models.data.manifest import load_manifest
 from shared_models.data.partition import by_subject
+from shared_models.data.people_sets import PEOPLE_SETS, everybody
 from shared_models.data.sequences import Sequences
 from shared_models.data.sources import DataSpec
-from shared_models.data.splits import required_path
 from shared_models.errors import DataError, UsageError
 from simulations.populations import BY_SUBJECT, Plan, Population, deal, populate
 
 SUMMARY = ("accuracy", "uar", "macro_f1")
 
 
-def fold_populations(spec: DataSpec, scheme: LabelScheme, plan: Plan, folds: int) -> Iterator[Population]:
+def fold_populations(
+    spec: DataSpec, scheme: LabelScheme, plan: Plan, folds: int, progress: Progress
+) -> Iterator[Population]:
     """One population a fold. Everybody is held out once, and nobody is both on a client and held out.
 
     Raises DataError where the data names no people, UsageError where there are fewer people than folds.
     """
-    data, plan = _everybody(spec, scheme, plan)
+    data, plan = _everybody(spec, scheme, plan, progress)
     people = by_subject(data)
     if folds > len(people):
         raise UsageError(f"There cannot be {folds} folds", why=f"the data has {len(people)} people")
@@ -49,11 +50,11 @@ def over_folds(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return pooled | {"folds": list(scores)}
 
 
-def _everybody(spec: DataSpec, scheme: LabelScheme, plan: Plan) -> tuple[Sequences, Plan]:
+def _everybody(spec: DataSpec, scheme: LabelScheme, plan: Plan, progress: Progress) -> tuple[Sequences, Plan]:
     if spec.kind == "synthetic":
         return _joined(populate(spec, scheme, plan).clients), replace(plan, clients=BY_SUBJECT)
-    if spec.kind == "manifest":
-        return load_manifest(required_path(spec), scheme, HaarFinder()), plan
+    if spec.kind in PEOPLE_SETS:
+        return everybody(spec, scheme, progress), plan
     raise DataError(f"The data source '{spec.kind}' cannot be parted into folds of people", why="it names no people")
 
 

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from shared_models.data.sources import HELP
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-Data = Annotated[str, typer.Option(help="synthetic, manifest:FILE or ferplus:DIR.")]
+Data = Annotated[str, typer.Option(help=HELP)]
 Trainable = Annotated[str, typer.Option(help="classifier, head, head+affine or all.")]
 Init = Annotated[str, typer.Option(help="starter, random or a weights file.")]
 PolicyEntries = Annotated[

@@ -87,9 +87,9 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
     if options.plan.clients.isdecimal() and int(options.plan.clients):
         cohort_of(options, policy, int(options.plan.clients))  # before anything is rendered
     populations: Iterable[Population] = (
-        [populate(spec, scheme, options.plan)]
+        [populate(spec, scheme, options.plan, progress)]
         if options.folds == 1
-        else fold_populations(spec, scheme, options.plan, options.folds)
+        else fold_populations(spec, scheme, options.plan, options.folds, progress)
     )
     folds = [
         _run_fold(options, model, policy, conduct, population, seen, _named(progress, number, options.folds))

@@ -52,12 +52,18 @@ def pretrain_to(
     """Pretrains on the public part of the data, writes the weights to `path`, and says what it took: (wall, cpu) s.
 
     A run that was stopped or killed goes on from the checkpoint beside `path`, and ends in the same weights as one
-    that was not. Raises Stopped, with a checkpoint written, soon after `stopping()`; DataError where the data cannot
+    that was not. Raises Stopped, with what was done kept, soon after `stopping()`; DataError where the data cannot
     be used, CheckpointError where the checkpoint is another run's, StorageError where `path` cannot be written.
     """
     scheme = scheme_by_name(order.scheme)
+
+    def while_loading(stage: str, done: int, total: int) -> None:
+        progress(stage, done, total)
+        if stopping():
+            raise Stopped  # faces that were found are kept
+
     with only_one(path.with_suffix(".lock"), f"Pretraining to {path}"):
-        public, description = load_public(parse_spec(order.data), scheme, order.seed)
+        public, description = load_public(parse_spec(order.data), scheme, order.seed, while_loading)
         torch.manual_seed(order.seed)
         model, given = build_model(order.model, len(scheme.classes)), frozenset[str]()
         if order.encoder is not None:

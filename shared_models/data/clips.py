@@ -30,10 +30,16 @@ def read_frames(path: Path, count: int, start: float | None = None, end: float |
         raise DataError(f"{path} is not a video, so it cannot have a start or end", fix="Leave both empty")
     if is_still(path):
         return [_read_image(path)]
-    files = sorted((file for file in path.iterdir() if _is_frame(file)), key=_natural_order)
-    if not files:
-        raise DataError(f"The folder {path} holds no images", fix=f"Fill it with {', '.join(sorted(_IMAGES))} files")
+    files = frame_files(path)
     return [_read_image(files[i]) for i in _evenly(count, 0, len(files))]
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """The images in `folder` in the order of their numbers. Raises DataError where it holds none."""
+    files = sorted((file for file in folder.iterdir() if _is_frame(file)), key=_natural_order)
+    if not files:
+        raise DataError(f"The folder {folder} holds no images", fix=f"Fill it with {', '.join(sorted(_IMAGES))} files")
+    return files
 
 
 def _is_frame(file: Path) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from shared_models.data.crops import pixel_digest
 from shared_models.data.labels import scheme_by_name
+from shared_models.data.layout import require, require_listed
 from shared_models.data.sequences import CROP_SIZE, Sequences
 from shared_models.errors import DataError
 
@@ -69,9 +70,7 @@ def _usable(votes: np.ndarray, *, allow_ties: bool) -> np.ndarray:
 
 def _read_votes(folder: Path) -> tuple[list[str], np.ndarray]:
     """File names and votes (N, 10) of a split's label.csv."""
-    table = folder / "label.csv"
-    if not table.is_file():
-        raise DataError(f"There is no {table}", why="this is not a complete copy of FERPlus", fix=_LAYOUT)
+    table = require(folder / "label.csv", "FERPlus", _LAYOUT)
     names, votes = [], []
     with table.open(newline="", encoding="utf-8", errors="replace") as lines:
         reader = csv.reader(lines)
@@ -95,13 +94,7 @@ def _read_images(folder: Path, names: list[str]) -> np.ndarray:
     """(N, 48, 48) uint8."""
     present = {path.name for path in folder.iterdir()}
     missing = [name for name in names if name not in present]
-    if missing:
-        raise DataError(
-            f"{len(missing)} of the {len(names)} images that {folder / 'label.csv'} lists are missing, "
-            f"the first is {missing[0]}",
-            why="the copy was only partly unpacked",
-            fix=_LAYOUT,
-        )
+    require_listed(missing, len(names), "images", str(folder / "label.csv"), _LAYOUT)
     images = np.empty((len(names), CROP_SIZE, CROP_SIZE), dtype=np.uint8)
     for out, name in zip(images, names, strict=True):
         image = cv2.imread(str(folder / name), cv2.IMREAD_GRAYSCALE)

@@ -1,9 +1,13 @@
 """Label schemes: the classes that a federation's model tells apart, and the names people use for them."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from shared_models.errors import DataError
 
+Code = TypeVar("Code", int, str)
 _ALIASES = {
     "angry": "anger",
     "afraid": "fear",
@@ -51,6 +55,23 @@ class LabelScheme:
                 fix=f"Use one of: {', '.join(self.classes)}",
             )
         return self.classes.index(name)
+
+    def indices(self, labels: Mapping[Code, str]) -> dict[Code, int]:
+        """The class index of each code of a data set, given what codes mean; codes that the scheme lacks are left out.
+
+        Raises DataError where the scheme has none of them.
+        """
+        found = {}
+        for code, label in labels.items():
+            with suppress(DataError):
+                found[code] = self.index(label)
+        if not found:
+            raise DataError(
+                f"The label scheme {self.name} does not fit the data",
+                why=f"the data has the labels {', '.join(dict.fromkeys(labels.values()))}",
+                fix="Choose a scheme that has some of them",
+            )
+        return found
 
 
 SCHEMES = {

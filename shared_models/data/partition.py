@@ -41,6 +41,21 @@ def hold_out_people(sequences: Sequences, fraction: float, seed: int) -> tuple[n
     return train, test
 
 
+def hold_out_anybody(sequences: Sequences, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (train, test) drawn without regard to whose they are: what `hold_out_people` is there to avoid.
+
+    Scores on such a split say little about people whom the model has never seen; it is there to show how much less.
+    Raises UsageError where `fraction` is not between 0 and 1, DataError where there are fewer than two sequences.
+    """
+    if not 0 < fraction < 1:
+        raise UsageError(f"The share of sequences to hold out must lie between 0 and 1, not {fraction}")
+    if len(sequences) < 2:
+        raise DataError("No sequence can be held out", why=f"the data set has {len(sequences)}")
+    order = np.random.default_rng(seed).permutation(len(sequences))
+    held_out = min(max(round(fraction * len(order)), 1), len(order) - 1)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+
 def unseen(sequences: Sequences, others: Sequences) -> np.ndarray:
     """Indices of the sequences whose source pixels do not occur in `others`.
 

@@ -1,11 +1,22 @@
-"""What a person may write after `--data`: `synthetic`, `manifest:FILE` or `ferplus:DIR`."""
+"""What a person may write after `--data`: `synthetic`, or a kind of data set and where it lies."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from shared_models.errors import UsageError
 
-FORMS = {"synthetic": "synthetic", "manifest": "manifest:FILE", "ferplus": "ferplus:DIR"}
+FORMS = {
+    "synthetic": "synthetic",
+    "manifest": "manifest:FILE",
+    "ferplus": "ferplus:DIR",
+    "fer2013": "fer2013:FILE",
+    "affectnet": "affectnet:DIR",
+    "ckplus": "ckplus:DIR",
+    "ravdess": "ravdess:DIR",
+    "iemocap": "iemocap:DIR",
+    "daisee": "daisee:DIR",
+}
+HELP = f"Where the data come from: {', '.join(FORMS.values())}."
 
 
 @dataclass(frozen=True)
@@ -17,6 +28,13 @@ class DataSpec:
 
     def __str__(self) -> str:
         return self.kind if self.path is None else f"{self.kind}:{self.path}"
+
+    @property
+    def required_path(self) -> Path:
+        """The path of a source that has one; raises UsageError where it was not given."""
+        if self.path is None:
+            raise UsageError(f"The data source '{self.kind}' needs a path")
+        return self.path
 
 
 def parse_spec(text: str) -> DataSpec:

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from shared_models.data.faces import HaarFinder
+from shared_models.data.films import Progress
 from shared_models.data.labels import LabelScheme, scheme_by_name
-from shared_models.data.manifest import load_manifest
-from shared_models.data.partition import by_subject, dirichlet, hold_out_people
+from shared_models.data.partition import by_subject, dirichlet, hold_out_anybody, hold_out_people
+from shared_models.data.people_sets import PEOPLE_SETS, everybody, scoring_people, training_people
 from shared_models.data.sequences import Sequences
 from shared_models.data.sources import DataSpec
-from shared_models.data.splits import ferplus_clients, ferplus_held_out, required_path
+from shared_models.data.still_sets import client_stills, scoring_stills
 from shared_models.data.stills import to_sequences
 from shared_models.data.synthetic.domains import LAPTOP
 from shared_models.data.synthetic.sequences import render_sequences
@@ -18,7 +18,15 @@ from simulations.populations.rendered import RenderedClients
 from simulations.populations.traits import traits_of
 
 _SYNTHETIC_HELD_OUT, _SYNTHETIC_HELD_OUT_PER_CLASS = range(1000, 1020), 20
-_SCHEMES = {"ferplus": "basic-8"}
+_SCHEMES = {
+    "ferplus": "basic-8",
+    "fer2013": "basic-7",
+    "affectnet": "basic-8",
+    "ckplus": "basic-8",
+    "ravdess": "basic-7",
+    "iemocap": "basic-7",
+    "daisee": "learner-4x4",
+}
 
 
 def scheme_of(spec: DataSpec, default: str) -> LabelScheme:
@@ -26,13 +34,15 @@ def scheme_of(spec: DataSpec, default: str) -> LabelScheme:
     return scheme_by_name(_SCHEMES.get(spec.kind, default))
 
 
-def populate(spec: DataSpec, scheme: LabelScheme, plan: Plan) -> Population:
+def populate(
+    spec: DataSpec, scheme: LabelScheme, plan: Plan, progress: Progress = lambda stage, done, total: None
+) -> Population:
     """Raises DataError or UsageError where the data cannot be parted as asked."""
-    if spec.kind == "synthetic":
-        return _rendered(scheme, plan)
-    if spec.kind == "ferplus":
-        return _ferplus(spec, scheme, plan)
-    return _manifest(spec, scheme, plan)
+    if spec.kind in PEOPLE_SETS:
+        return _recorded(spec, scheme, plan, progress)
+    if plan.random_split:
+        raise UsageError(f"The data source '{spec.kind}' has no random split", why="its own split is fixed")
+    return _rendered(scheme, plan) if spec.kind == "synthetic" else _stills(spec, scheme, plan)
 
 
 def _rendered(scheme: LabelScheme, plan: Plan) -> Population:
@@ -42,11 +52,11 @@ def _rendered(scheme: LabelScheme, plan: Plan) -> Population:
     return Population(clients, held_out, "one rendered person a client; scored on others")
 
 
-def _ferplus(spec: DataSpec, scheme: LabelScheme, plan: Plan) -> Population:
+def _stills(spec: DataSpec, scheme: LabelScheme, plan: Plan) -> Population:
     """Label-skewed clients from the images that no starter weights have seen; scored on the official split."""
-    stills = ferplus_clients(spec, scheme)
+    stills = client_stills(spec, scheme)
     shares = _skewed(stills.labels, plan.count, plan)
-    held_out, description = ferplus_held_out(spec, scheme)
+    held_out, description = scoring_stills(spec, scheme)
     return Population(
         [to_sequences(stills.take(share)) for share in shares],
         to_sequences(held_out),
@@ -55,11 +65,21 @@ def _ferplus(spec: DataSpec, scheme: LabelScheme, plan: Plan) -> Population:
     )
 
 
-def _manifest(spec: DataSpec, scheme: LabelScheme, plan: Plan) -> Population:
-    data = load_manifest(required_path(spec), scheme, HaarFinder())
-    train, test = hold_out_people(data, plan.holdout, plan.seed)
-    held_out = data.take(test)
-    return Population(deal(data.take(train), plan), held_out, f"{len(set(held_out.subjects))} people held out")
+def _recorded(spec: DataSpec, scheme: LabelScheme, plan: Plan, progress: Progress) -> Population:
+    """The data set's official split where it has one, else a share of the people is held out."""
+    official = PEOPLE_SETS[spec.kind].official
+    if official and not plan.random_split:
+        train, held_out = training_people(spec, scheme, progress)[0], scoring_people(spec, scheme, progress)
+        return Population(deal(train, plan), held_out, official)
+    data = everybody(spec, scheme, progress)
+    part = hold_out_anybody if plan.random_split else hold_out_people
+    train_rows, test_rows = part(data, plan.holdout, plan.seed)
+    held_out = data.take(test_rows)
+    if plan.random_split:
+        words = f"random: {len(held_out)} sequences held out, whosoever they are"
+    else:
+        words = f"{len(set(held_out.subjects))} people held out"
+    return Population(deal(data.take(train_rows), plan), held_out, words, random=plan.random_split)
 
 
 def deal(data: Sequences, plan: Plan) -> list[Sequences]:

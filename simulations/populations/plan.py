@@ -27,6 +27,8 @@ class Plan:
     seed: int
     traits: tuple[str, ...] = ()
     """In what the clients differ beyond that, such as `quantity-skew:1`; see `traits_of`."""
+    random_split: bool = False
+    """Whether sequences are held out whosoever they are, not people; the same person is then on both sides."""
 
     @property
     def count(self) -> int:
@@ -34,7 +36,7 @@ class Plan:
         if not self.clients.isdecimal() or int(self.clients) < 1:
             raise UsageError(
                 f"The number of clients cannot be '{self.clients}' for this data",
-                fix="Give a number; `by-subject` needs a manifest with subject ids",
+                fix="Give a number; `by-subject` needs recorded people with subject ids",
             )
         return int(self.clients)
 
@@ -46,6 +48,8 @@ class Population:
     clients: Sequence[Sequences]
     held_out: Sequences
     split: str
+    random: bool = False
+    """Whether sequences were held out whosoever they are."""
 
     @property
     def sizes(self) -> Sequence[int]:
@@ -56,12 +60,15 @@ class Population:
 
     @property
     def subject_disjoint(self) -> bool | None:
-        """Whether nobody is both on a client and held out; None where the data names no people."""
+        """Whether nobody is both on a client and held out; None where the data names no people.
+
+        A random split never counts as disjoint, however the draw fell.
+        """
         held_out = set(self.held_out.subjects)
         if isinstance(self.clients, RenderedClients):
             return self.clients.subjects.isdisjoint(held_out)
         trained = {subject for client in self.clients for subject in client.subjects}
-        return None if None in held_out | trained else held_out.isdisjoint(trained)
+        return None if None in held_out | trained else not self.random and held_out.isdisjoint(trained)
 
 
 def seen_in_pretraining(clients: Sequence[Sequences], seen: frozenset[str]) -> int:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fl_server import pretraining
-from fl_server.pretraining import Order, Recipe, pretrain_to
+from fl_server.pretraining import Order, Recipe, Stopped, pretrain_to
 from fl_server.pretraining.encoder import encoder_stage
 from fl_server.pretraining.temporal import random_view, temporal_stage
 from shared_models.data.labels import scheme_by_name
@@ -120,7 +120,7 @@ def public(bars: Callable[..., Sequences], monkeypatch: pytest.MonkeyPatch) -> S
     """What pretraining sees, whatever the data source."""
     data = bars(8, 2, seed=3)
 
-    def load_public(spec: DataSpec, scheme: object, seed: int) -> tuple[Sequences, str]:
+    def load_public(spec: DataSpec, scheme: object, seed: int, progress: object) -> tuple[Sequences, str]:
         assert (spec, scheme) == (DataSpec("synthetic", None), scheme_by_name("basic-7"))
         return data, f"eight rows of bars, seed {seed}"
 
@@ -140,6 +140,20 @@ def test_the_file_says_what_it_was_trained_on_and_names_every_sequence(public: S
     assert seen == set(public.digests)  # the encoder saw all of them, whatever the temporal half took
     assert bool(torch.isfinite(model(to_input(public.frames))).all())
     assert not path.with_suffix(".checkpoint").exists()
+
+
+def test_it_can_be_stopped_while_faces_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    def load_public(spec: DataSpec, scheme: object, seed: int, progress: Callable[..., None]) -> None:
+        for number in range(1, 10):
+            progress("faces", number, 9)
+
+    monkeypatch.setattr(pretraining, "load_public", load_public)
+    order = Order("cnn-lstm", "basic-7", "synthetic")
+    with pytest.raises(Stopped):
+        pretrain_to(tmp_path / "a.safetensors", order, lambda *what: told.append(what), lambda: len(told) == 2)
+    assert told == [("faces", 1, 9), ("faces", 2, 9)]
 
 
 def test_an_encoder_that_is_given_is_kept_with_all_that_it_has_seen(public: Sequences, tmp_path: Path) -> None:

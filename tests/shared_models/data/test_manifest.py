@@ -1,15 +1,15 @@
 import csv
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from shared_models.data.faces import Face
+from shared_models.data.films import FilmReader, read_films
 from shared_models.data.labels import scheme_by_name
-from shared_models.data.manifest import load_manifest
+from shared_models.data.manifest import manifest_clips
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES, Sequences
 from shared_models.data.stills import move_camera
 from shared_models.errors import DataError
@@ -17,17 +17,17 @@ from shared_models.errors import DataError
 COLUMNS = ("clip_id", "subject_id", "label", "path")
 
 
-class BrightFace:
-    """Finds one face in every frame that is not black."""
+@pytest.fixture
+def load(reader: FilmReader) -> Callable[..., Sequences]:
+    """`load(folder, rows)`: the sequences of a manifest with these rows."""
 
-    def find(self, frame: np.ndarray) -> list[Face]:
-        return [Face((20, 20, 60, 60))] if frame.max() > 20 else []
+    def load(folder: Path, rows: Sequence[Sequence[str]], columns: Sequence[str] = COLUMNS) -> Sequences:
+        with (folder / "clips.csv").open("w", newline="") as manifest:
+            csv.writer(manifest).writerows([columns, *rows])
+        scheme = scheme_by_name("basic-7")
+        return read_films(manifest_clips(folder / "clips.csv", scheme), scheme, "clips.csv", reader)
 
-
-def load(folder: Path, rows: Sequence[Sequence[str]], columns: Sequence[str] = COLUMNS) -> Sequences:
-    with (folder / "clips.csv").open("w", newline="") as manifest:
-        csv.writer(manifest).writerows([columns, *rows])
-    return load_manifest(folder / "clips.csv", scheme_by_name("basic-7"), BrightFace())
+    return load
 
 
 def write_picture(path: Path, brightness: int = 120) -> Path:
@@ -44,7 +44,7 @@ def write_video(path: Path, brightnesses: Sequence[int]) -> Path:
     return path
 
 
-def test_videos_folders_and_images_become_sequences_of_one_form(tmp_path: Path) -> None:
+def test_videos_folders_and_images_become_sequences_of_one_form(load, tmp_path: Path) -> None:
     write_video(tmp_path / "smile.avi", range(50, 250, 5))
     for i in range(20):
         write_picture(tmp_path / "frown" / f"{i}.png", 60 + i)
@@ -68,7 +68,7 @@ def test_videos_folders_and_images_become_sequences_of_one_form(tmp_path: Path) 
     assert (np.diff(courses) > 0).all()
 
 
-def test_start_and_end_cut_a_clip_out_of_a_video(tmp_path: Path) -> None:
+def test_start_and_end_cut_a_clip_out_of_a_video(load, tmp_path: Path) -> None:
     write_video(tmp_path / "talk.avi", range(50, 250, 5))
     rows = [("a", "p", "joy", "talk.avi", "1", "2.1"), ("b", "p", "joy", "talk.avi", "", "")]
     first, whole = load(tmp_path, rows, [*COLUMNS, "start", "end"]).frames.mean(axis=(2, 3, 4))
@@ -76,27 +76,27 @@ def test_start_and_end_cut_a_clip_out_of_a_video(tmp_path: Path) -> None:
     np.testing.assert_allclose(whole[[0, -1]], [50, 245], atol=3)
 
 
-def test_cropped_faces_are_taken_whole_without_looking_for_a_face(tmp_path: Path) -> None:
+def test_cropped_faces_are_taken_whole_without_looking_for_a_face(load, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 20, (CROP_SIZE, CROP_SIZE), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "face.png"), pixels)
     sequences = load(tmp_path, [("a", "p", "joy", "face.png", "cropped")], [*COLUMNS, "faces"])
     np.testing.assert_array_equal(sequences.frames[0, :, 0], move_camera(pixels, sequences.digests[0]))
 
 
-def test_paths_start_at_the_manifest_and_unknown_columns_are_ignored(tmp_path: Path) -> None:
+def test_paths_start_at_the_manifest_and_unknown_columns_are_ignored(load, tmp_path: Path) -> None:
     write_picture(tmp_path / "data" / "face.png")
     (tmp_path / "lists").mkdir()
     row = ("a", "p", "joy", "../data/face.png", "female", "glasses")
     assert len(load(tmp_path / "lists", [row], [*COLUMNS, "gender", "group"])) == 1
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_no_part_of_the_first_column(load, tmp_path: Path) -> None:
     write_picture(tmp_path / "face.png")
     (tmp_path / "clips.csv").write_text("clip_id,subject_id,label,path\na,p,joy,face.png\n", encoding="utf-8-sig")
-    assert len(load_manifest(tmp_path / "clips.csv", scheme_by_name("basic-7"), BrightFace())) == 1
+    assert len(manifest_clips(tmp_path / "clips.csv", scheme_by_name("basic-7"))) == 1
 
 
-def test_a_digest_names_the_pixels_not_the_file(tmp_path: Path) -> None:
+def test_a_digest_names_the_pixels_not_the_file(load, tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png", 100)
     write_picture(tmp_path / "b.bmp", 100)
     write_picture(tmp_path / "c.png", 101)
@@ -104,7 +104,7 @@ def test_a_digest_names_the_pixels_not_the_file(tmp_path: Path) -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_clips_without_a_face_are_dropped_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_clips_without_a_face_are_dropped_and_counted(load, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_picture(tmp_path / "good.png")
     write_picture(tmp_path / "dark.png", 0)
     write_video(tmp_path / "fading.avi", [120] * 7 + [0] * 9)
@@ -120,7 +120,7 @@ def test_clips_without_a_face_are_dropped_and_counted(tmp_path: Path, caplog: py
     assert caplog.text.rstrip().endswith("one, three")
 
 
-def test_nothing_left_is_an_error(tmp_path: Path) -> None:
+def test_nothing_left_is_an_error(load, tmp_path: Path) -> None:
     write_picture(tmp_path / "dark.png", 0)
     with pytest.raises(DataError, match=r"None of the 1 clips of .* can be used.*fewer than half of the frames"):
         load(tmp_path, [("a", "p", "joy", "dark.png")])
@@ -147,7 +147,7 @@ def test_nothing_left_is_an_error(tmp_path: Path) -> None:
         (("a", "p", "joy", "broken.png"), "broken.png cannot be read as an image"),
     ],
 )
-def test_an_error_names_the_line(tmp_path: Path, bad: tuple[str, ...], sentence: str) -> None:
+def test_an_error_names_the_line(load, tmp_path: Path, bad: tuple[str, ...], sentence: str) -> None:
     write_picture(tmp_path / "face.png")
     for name in ("broken.avi", "broken.png"):
         (tmp_path / name).write_bytes(b"neither")
@@ -158,18 +158,18 @@ def test_an_error_names_the_line(tmp_path: Path, bad: tuple[str, ...], sentence:
     assert sentence in message
 
 
-def test_lines_are_checked_before_any_clip_is_opened(tmp_path: Path) -> None:
+def test_lines_are_checked_before_any_clip_is_opened(load, tmp_path: Path) -> None:
     (tmp_path / "broken.avi").write_bytes(b"no video")
     with pytest.raises(DataError, match=r"Line 3 .*'gone.png'"):
         load(tmp_path, [("a", "p", "joy", "broken.avi"), ("b", "p", "joy", "gone.png")])
 
 
-def test_a_missing_column_is_named(tmp_path: Path) -> None:
+def test_a_missing_column_is_named(load, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Line 1 of .* lacks the column subject_id, label. Begin the manifest with"):
         load(tmp_path, [("a", "face.png")], ["clip_id", "path"])
 
 
-def test_an_empty_manifest_is_said_so(tmp_path: Path) -> None:
+def test_an_empty_manifest_is_said_so(load, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"lists no clips. Add one line for each clip"):
         load(tmp_path, [])
 
@@ -178,9 +178,9 @@ def test_an_empty_manifest_is_said_so(tmp_path: Path) -> None:
 def test_a_manifest_that_is_no_text_is_said_so(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "clips.csv").write_bytes(content)
     with pytest.raises(DataError, match="is not a CSV file in UTF-8"):
-        load_manifest(tmp_path / "clips.csv", scheme_by_name("basic-7"), BrightFace())
+        manifest_clips(tmp_path / "clips.csv", scheme_by_name("basic-7"))
 
 
 def test_a_missing_manifest_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"The manifest .*gone\.csv cannot be read. No such file"):
-        load_manifest(tmp_path / "gone.csv", scheme_by_name("basic-7"), BrightFace())
+        manifest_clips(tmp_path / "gone.csv", scheme_by_name("basic-7"))

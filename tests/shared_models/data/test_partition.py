@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared_models.data.labels import scheme_by_name
-from shared_models.data.partition import by_subject, dirichlet, hold_out_people, unseen
+from shared_models.data.partition import by_subject, dirichlet, hold_out_anybody, hold_out_people, unseen
 from shared_models.data.sequences import Sequences
 from shared_models.errors import DataError, UsageError
 
@@ -64,6 +64,24 @@ def test_one_person_cannot_be_held_out() -> None:
 def test_a_share_of_people_lies_between_none_and_all(fraction: float) -> None:
     with pytest.raises(UsageError, match="must lie between 0 and 1"):
         hold_out_people(make_sequences(["a", "b"]), fraction, seed=0)
+
+
+@repeatable
+@given(people, st.floats(0.01, 0.99), st.integers(0, 9))
+def test_anybody_s_sequences_are_held_out_as_asked(ids: list[str], fraction: float, seed: int) -> None:
+    sequences = make_sequences(list(ids))
+    train, test = hold_out_anybody(sequences, fraction, seed)
+    assert sorted([*train, *test]) == list(range(len(ids)))
+    assert abs(len(test) - fraction * len(ids)) <= 1
+    assert 0 < len(test) < len(ids)
+    assert hold_out_anybody(sequences, fraction, seed)[1].tolist() == test.tolist()
+
+
+def test_one_sequence_cannot_be_held_out() -> None:
+    with pytest.raises(DataError, match="No sequence can be held out"):
+        hold_out_anybody(make_sequences(["a"]), 0.5, seed=0)
+    with pytest.raises(UsageError, match="must lie between 0 and 1"):
+        hold_out_anybody(make_sequences(["a", "b"]), 1.0, seed=0)
 
 
 def test_unseen_leaves_out_copies() -> None:

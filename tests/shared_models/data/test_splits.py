@@ -1,22 +1,19 @@
+"""What is pretrained on and what scores, for every data source that a person can name."""
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import data_sets
 import numpy as np
 import pytest
 
-from shared_models.data import splits
+from shared_models.data import splits, still_sets
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import Sequences
-from shared_models.data.sources import DataSpec, parse_spec
-from shared_models.data.splits import (
-    BENCHMARK_PEOPLE,
-    PUBLIC_PEOPLE,
-    ferplus_clients,
-    ferplus_held_out,
-    load_benchmark,
-    load_public,
-)
+from shared_models.data.sources import FORMS, DataSpec, parse_spec
+from shared_models.data.splits import BENCHMARK_PEOPLE, PUBLIC_PEOPLE, load_benchmark, load_public
+from shared_models.data.still_sets import client_stills, scoring_stills
 from shared_models.errors import DataError, UsageError
 
 BASIC = scheme_by_name("basic-8")
@@ -38,7 +35,7 @@ def ferplus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Da
     def make(**contents: list[int]) -> DataSpec:
         for split in contents:
             (tmp_path / split).mkdir()
-        monkeypatch.setattr(splits, "load_ferplus", lambda path, split: some_stills(contents[split]))
+        monkeypatch.setattr(still_sets, "load_ferplus", lambda path, split: some_stills(contents[split]))
         return DataSpec("ferplus", tmp_path)
 
     return make
@@ -48,7 +45,7 @@ def test_pretraining_and_clients_share_no_image_and_lose_none(ferplus) -> None:
     numbers = list(range(1000))
     spec = ferplus(FER2013Train=numbers)
     public, _ = load_public(spec, BASIC, seed=0)
-    clients = ferplus_clients(spec, BASIC)
+    clients = client_stills(spec, BASIC)
     assert not set(public.digests) & set(clients.digests)
     assert set(public.digests) | set(clients.digests) == set(some_stills(numbers).digests)
     assert 860 < len(public) < 940
@@ -58,7 +55,7 @@ def test_copies_of_an_image_fall_on_the_same_side_in_any_order(ferplus) -> None:
     numbers = [n for n in range(60) for _ in range(2)]
     spec = ferplus(FER2013Train=np.random.default_rng(3).permutation(numbers).tolist())
     public, _ = load_public(spec, BASIC, seed=5)
-    clients = ferplus_clients(spec, BASIC)
+    clients = client_stills(spec, BASIC)
     assert len(clients) > 0
     assert not set(public.digests) & set(clients.digests)
     assert sorted(public.digests + clients.digests) == sorted(some_stills(numbers).digests)
@@ -77,10 +74,18 @@ def test_the_test_split_scores_where_it_is_there(ferplus) -> None:
 
 def test_else_the_validation_split_without_what_training_holds(ferplus) -> None:
     spec = ferplus(FER2013Train=[1, 2], FER2013Valid=[2, 3, 4])
-    held_out, sentence = ferplus_held_out(spec, BASIC)
+    held_out, sentence = scoring_stills(spec, BASIC)
     assert held_out.digests == some_stills([3, 4]).digests
     assert "FER2013Valid" in sentence
     assert "1 images" in sentence
+
+
+def test_fer2013_scores_on_its_private_test_without_copies_of_training_images(tmp_path: Path) -> None:
+    contents = {"Training": range(30), "PublicTest": [50], "PrivateTest": [29, 60, 61]}
+    spec = DataSpec("fer2013", data_sets.write_fer2013(tmp_path / "fer2013.csv", contents))
+    held_out, sentence = scoring_stills(spec, scheme_by_name("basic-7"))
+    np.testing.assert_array_equal(held_out.frames[:, 0, 0], [data_sets.small_face(n) for n in (60, 61)])
+    assert sentence == "PrivateTest without its 1 images that Training holds too"
 
 
 def test_a_benchmark_of_stills_is_the_same_sequences_each_time(ferplus) -> None:
@@ -90,9 +95,9 @@ def test_a_benchmark_of_stills_is_the_same_sequences_each_time(ferplus) -> None:
     np.testing.assert_array_equal(one.frames, other.frames)
 
 
-def test_another_scheme_than_the_data_has_is_refused(ferplus) -> None:
+def test_another_scheme_than_ferplus_has_is_refused(ferplus) -> None:
     spec = ferplus(FER2013Train=[1], FER2013Test=[2])
-    for load in (lambda s, k: load_public(s, k, 0), load_benchmark, ferplus_clients):
+    for load in (lambda s, k: load_public(s, k, 0), load_benchmark, client_stills):
         with pytest.raises(DataError, match="label scheme basic-8, not basic-7"):
             load(spec, scheme_by_name("basic-7"))
 
@@ -120,19 +125,54 @@ def test_rendered_people_who_score_are_never_pretrained_on(rendered) -> None:
     assert sentence == "2 rendered sequences of 400 rendered people, seed 4"
 
 
-def test_a_manifest_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked = []
-    monkeypatch.setattr(splits, "HaarFinder", lambda: "finder")
-    monkeypatch.setattr(splits, "load_manifest", lambda *args: asked.append(args) or some_stills([1]))
-    spec = parse_spec(f"manifest:{tmp_path / 'study.csv'}")
+RECORDED: dict[str, tuple[str, set[str], set[str]]] = {
+    "ckplus": ("basic-8", {"S1", "S2", "S3", "S4", "S6"}, {"S5"}),
+    "ravdess": ("basic-7", {f"actor-0{n}" for n in range(1, 5)}, {"actor-05"}),
+    "iemocap": ("basic-7", {f"Ses0{n}{who}" for n in range(1, 5) for who in "FM"}, {"Ses05F", "Ses05M"}),
+    "daisee": ("learner-4x4", {"110001", "110002"}, {"500039"}),
+}
+"""Label scheme, the people who are pretrained on and those who score."""
+
+
+@pytest.mark.parametrize("kind", RECORDED)
+def test_recorded_people_who_score_are_never_pretrained_on(kind: str, tmp_path: Path, cache_folder: Path) -> None:
+    name, training, scoring = RECORDED[kind]
+    spec, told = parse_spec(data_sets.write_copy(kind, tmp_path / "copy")), list[tuple[str, int, int]]()
+    public, sentence = load_public(spec, scheme_by_name(name), 3, lambda *what: told.append(what))
+    benchmark = load_benchmark(spec, scheme_by_name(name))
+    assert (set(public.subjects), set(benchmark.subjects)) == (training, scoring)
+    assert sentence.startswith(f"{len(public)} sequences of {len(training)} people of ")
+    assert sentence.endswith("; seed 3")
+    assert told[-1] == ("faces", len(public), len(public))
+    assert list(cache_folder.rglob("*.npz"))
+    assert not list((tmp_path / "copy").rglob("*.npz")), "a data set is never written to"
+
+
+def test_too_few_people_to_part_are_said_so(tmp_path: Path) -> None:
+    data_sets.write_ckplus(tmp_path, {"S1/001": 1, "S2/001": 2}, [data_sets.portrait(1)])
+    with pytest.raises(DataError, match=r"There are too few people in .* to train on some and score on others"):
+        load_benchmark(DataSpec("ckplus", tmp_path), BASIC)
+
+
+def test_a_manifest_is_taken_as_it_is(tmp_path: Path) -> None:
+    spec = parse_spec(data_sets.write_copy("manifest", tmp_path))
     data, sentence = load_public(spec, BASIC, seed=0)
-    assert load_benchmark(spec, BASIC).digests == data.digests
-    assert asked == [(tmp_path / "study.csv", BASIC, "finder")] * 2
-    assert sentence.startswith("1 sequences of manifest:")
+    benchmark = load_benchmark(spec, BASIC)
+    assert data.subjects == benchmark.subjects == ("p", "q")
+    assert data.digests == benchmark.digests
+    assert sentence == f"2 sequences of {spec}; seed 0"
 
 
-@pytest.mark.parametrize("kind", ["ferplus", "manifest"])
+@pytest.mark.parametrize("kind", [kind for kind, form in FORMS.items() if form != kind])
 def test_a_source_without_its_path_is_refused(kind: str) -> None:
     for load in (lambda s, k: load_public(s, k, 0), load_benchmark):
         with pytest.raises(UsageError, match=f"'{kind}' needs a path"):
             load(DataSpec(kind, None), BASIC)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, form in FORMS.items() if form != kind])
+def test_a_source_that_is_not_there_is_one_sentence(kind: str, tmp_path: Path) -> None:
+    for load in (lambda s, k: load_public(s, k, 0), load_benchmark):
+        scheme = scheme_by_name("learner-4x4" if kind == "daisee" else "basic-8")
+        with pytest.raises(DataError, match="nowhere"):
+            load(DataSpec(kind, tmp_path / "nowhere"), scheme)
