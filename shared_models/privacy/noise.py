@@ -6,6 +6,7 @@ single floating-point value can be traced back to its inputs (Holohan and Braghi
 Differential Privacy", section 4).
 """
 
+import math
 import secrets
 from collections.abc import Sequence
 
@@ -34,7 +35,7 @@ class NoiseSource:
 
     def normal(self, shape: Sequence[int]) -> Tensor:
         """float64 standard normal deviates of `shape`."""
-        count = int(np.prod(shape, dtype=np.int64))
+        count = math.prod(shape)
         deviates = self._symmetric(_DEVIATES * count).erfinv_().view(_DEVIATES, count).sum(0)
         return deviates.mul_((2 / _DEVIATES) ** 0.5).view(tuple(shape))
 

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from shared_models.networks.layers import AttentionPooling
 
@@ -9,25 +10,25 @@ from shared_models.networks.layers import AttentionPooling
 class ClassifierPass:
     """Attention pooling over time, a linear layer, and the soft cross-entropy averaged over views.
 
-    Its gradients are small enough to be held for each sequence.
+    Its gradients are small enough to be held for each sequence. A sequence is one block of memory, so that sums over
+    time are batched matrix products; over time-major states the same sums take several times as long.
     """
 
     def __init__(self, pool: AttentionPooling, linear: nn.Linear, states: Tensor, targets: Tensor) -> None:
-        """states: (T, V, B, H); targets: (B, K)"""
-        self._states = states
+        """states: (B, V, T, H); targets: (B, K)"""
         score, weight = pool.score.weight.detach()[0], linear.weight.detach()
-        attention = torch.softmax(states @ score, dim=0)
-        pooled = torch.einsum("tvb,tvbh->vbh", attention, states)
-        logits = torch.addmm(linear.bias.detach(), pooled.flatten(0, 1), weight.T).unflatten(0, pooled.shape[:2])
-        d_logits = (torch.softmax(logits, -1) - targets) / len(pooled)
+        attention = torch.softmax(states @ score, -1)
+        pooled = (attention[:, :, None] @ states)[:, :, 0]
+        logits = F.linear(pooled, weight, linear.bias.detach())
+        d_logits = (torch.softmax(logits, -1) - targets[:, None]) / states.shape[1]
         self._d_pooled, self._attention, self._score = d_logits @ weight, attention, score
-        d_attention = torch.einsum("tvbh,vbh->tvb", states, self._d_pooled)
-        self._d_scores = attention * (d_attention - (attention * d_attention).sum(0))
+        d_attention = (self._d_pooled[:, :, None] @ states.mT)[:, :, 0]
+        self._d_scores = attention * (d_attention - (attention * d_attention).sum(-1, keepdim=True))
         self.gradients = {
-            "pool.score.weight": torch.einsum("tvb,tvbh->bh", self._d_scores, states)[:, None],
-            "pool.score.bias": self._d_scores.sum((0, 1))[:, None],
-            "linear.weight": torch.einsum("vbk,vbh->bkh", d_logits, pooled),
-            "linear.bias": d_logits.sum(0),
+            "pool.score.weight": self._d_scores.flatten(1)[:, None] @ states.flatten(1, 2),
+            "pool.score.bias": self._d_scores.sum((1, 2))[:, None],
+            "linear.weight": d_logits.mT @ pooled,
+            "linear.bias": d_logits.sum(1),
         }
         """By name, the gradient of each sequence, (B, ...)."""
 
@@ -40,6 +41,6 @@ class ClassifierPass:
         return {name: torch.tensordot(weights, g, dims=1) for name, g in self.gradients.items()}
 
     def d_states(self) -> Tensor:
-        """(T, V, B, H)"""
+        """(B, V, T, H)"""
         through_scores = self._d_scores[..., None] * self._score
-        return through_scores.addcmul_(self._attention[..., None], self._d_pooled)
+        return through_scores.addcmul_(self._attention[..., None], self._d_pooled[:, :, None])

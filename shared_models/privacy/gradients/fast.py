@@ -39,11 +39,10 @@ class _Head:
 
     def __init__(self, temporal: nn.Module | None, classifier: Classifier, inputs: Tensor, targets: Tensor) -> None:
         """inputs: (B, V, T, D) features, or (B, V, T, H) states where there is no `temporal`"""
-        steps = inputs.permute(2, 1, 0, 3).contiguous()
-        passes = {} if temporal is None else _passes(temporal, steps)
-        states = _joined(list(passes.values())) if passes else steps
+        passes = {} if temporal is None else _passes(temporal, _swapped(inputs))
+        states = _swapped(_joined(list(passes.values()))) if passes else inputs
         self._classifier = ClassifierPass(classifier.pool, classifier.linear, states, targets)
-        self._outers = _backward(passes, self._classifier.d_states()) if passes else {}
+        self._outers = _backward(passes, _swapped(self._classifier.d_states())) if passes else {}
 
     def squared_norms(self) -> Tensor:
         """(B,)"""
@@ -60,6 +59,11 @@ class _Head:
             for outer in outers:
                 sums |= {place.format(name): value for name, value in outer.weighted_sum(weights).items()}
         return sums
+
+
+def _swapped(x: Tensor) -> Tensor:
+    """(B, V, T, D) to (T, V, B, D), or back: recurrent layers read by time step, the classifier by sequence."""
+    return x.transpose(0, 2).contiguous()
 
 
 def _written_out(model: EmotionModel, stage: str) -> bool:
