@@ -3,19 +3,24 @@
 import torch
 from torch import Tensor, nn
 
-from shared_models.networks.layers import AttentionPooling
+from shared_models.networks.layers import AttentionPooling, MeanPooling
 
 
 class ClassifierPass:
-    """Attention pooling over time, a linear layer, and the soft cross-entropy averaged over views.
+    """Pooling over time, a linear layer, and the soft cross-entropy averaged over views.
 
-    Its gradients are small enough to be held for each sequence.
+    The plain mean is attention whose scores are zero and stay zero. Gradients are small enough to be held for each
+    sequence.
     """
 
-    def __init__(self, pool: AttentionPooling, linear: nn.Linear, states: Tensor, targets: Tensor) -> None:
+    def __init__(
+        self, pool: AttentionPooling | MeanPooling, linear: nn.Linear, states: Tensor, targets: Tensor
+    ) -> None:
         """states: (T, V, B, H); targets: (B, K)"""
         self._states = states
-        score, weight = pool.score.weight.detach()[0], linear.weight.detach()
+        weight, score = linear.weight.detach(), states.new_zeros(states.shape[-1])
+        if isinstance(pool, AttentionPooling):
+            score = pool.score.weight.detach()[0]
         attention = torch.softmax(states @ score, dim=0)
         pooled = torch.einsum("tvb,tvbh->vbh", attention, states)
         logits = torch.addmm(linear.bias.detach(), pooled.flatten(0, 1), weight.T).unflatten(0, pooled.shape[:2])
@@ -24,12 +29,13 @@ class ClassifierPass:
         d_attention = torch.einsum("tvbh,vbh->tvb", states, self._d_pooled)
         self._d_scores = attention * (d_attention - (attention * d_attention).sum(0))
         self.gradients = {
-            "pool.score.weight": torch.einsum("tvb,tvbh->bh", self._d_scores, states)[:, None],
-            "pool.score.bias": self._d_scores.sum((0, 1))[:, None],
             "linear.weight": torch.einsum("vbk,vbh->bkh", d_logits, pooled),
             "linear.bias": d_logits.sum(0),
         }
         """By name, the gradient of each sequence, (B, ...)."""
+        if isinstance(pool, AttentionPooling):
+            self.gradients["pool.score.weight"] = torch.einsum("tvb,tvbh->bh", self._d_scores, states)[:, None]
+            self.gradients["pool.score.bias"] = self._d_scores.sum((0, 1))[:, None]
 
     def squared_norms(self) -> Tensor:
         """(B,)"""

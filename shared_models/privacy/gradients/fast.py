@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from shared_models.networks.bidirectional import BiGruStates, BiLstmStates
 from shared_models.networks.model import Classifier, EmotionModel, GruStates, LstmStates
 from shared_models.privacy.gradients import Gradients
 from shared_models.privacy.gradients.classifier import ClassifierPass
@@ -68,9 +69,9 @@ def _written_out(model: EmotionModel, stage: str) -> bool:
 
 
 def _recurrent_layer(temporal: nn.Module) -> nn.LSTM | nn.GRU | None:
-    if isinstance(temporal, LstmStates):
+    if isinstance(temporal, LstmStates | BiLstmStates):
         return temporal.lstm
-    return temporal.gru if isinstance(temporal, GruStates) else None
+    return temporal.gru if isinstance(temporal, GruStates | BiGruStates) else None
 
 
 def _plain(layer: nn.LSTM | nn.GRU | None) -> bool:
