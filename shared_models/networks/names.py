@@ -45,3 +45,11 @@ def parse_name(name: str) -> ModelName:
             fix=f"Use one of: {', '.join(FAMILY)}; or other parts of these, as ENCODER+ATTENTION-TEMPORAL",
         )
     return ModelName(*found.groups(default=""))
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """The trainable parts that model `name` has, as `EmotionModel.parts` finds them; raises as `parse_name` does."""
+    named = parse_name(name)
+    head = () if named.temporal in ("", "attention") else ("head",)
+    encoder = () if named.encoder == "pixels" else ("head+affine", "all")
+    return ("classifier", *head, *encoder)

@@ -5,7 +5,7 @@ import torch
 
 from shared_models.errors import ModelError
 from shared_models.networks.model import LstmStates
-from shared_models.networks.names import ATTENTIONS, ENCODERS, FAMILY, TEMPORALS, parse_name
+from shared_models.networks.names import ATTENTIONS, ENCODERS, FAMILY, TEMPORALS, parse_name, parts_of
 from shared_models.networks.registry import _ENCODERS, build_model
 from shared_models.networks.weights import WeightsHeader, load_model, save_model, weights_hash
 
@@ -38,6 +38,11 @@ def test_every_part_is_in_a_model_of_the_family() -> None:
 
 def test_the_names_of_earlier_versions_are_there() -> None:
     assert {"cnn-lstm", "cnn-gru", "mobilenet-lstm"} <= set(FAMILY)
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_a_models_parts_follow_from_its_name(name: str) -> None:
+    assert parts_of(name) == build_model(name, 7).parts
 
 
 def test_other_parts_make_a_model_too() -> None:
