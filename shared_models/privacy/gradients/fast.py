@@ -23,7 +23,7 @@ class FastEngine:
     ) -> Gradients:
         stage = model.first_trainable_stage(part)
         classifier = model.classifier
-        if not isinstance(classifier, Classifier) or not _written_out(model, stage) or len(inputs) == 0:
+        if not isinstance(classifier, Classifier) or not written_out(model, part) or len(inputs) == 0:
             with torch.enable_grad():
                 return loop_clipped_sum(model, part, inputs, targets, clip_norm)
         head = _Head(model.temporal if stage == "temporal" else None, classifier, inputs, targets)
@@ -63,8 +63,9 @@ class _Head:
         return sums
 
 
-def _written_out(model: EmotionModel, stage: str) -> bool:
-    """Whether every stage from `stage` up to the classifier is of a kind that is written out."""
+def written_out(model: EmotionModel, part: str) -> bool:
+    """Whether all that trainable part `part` needs a pass through is of a kind that is written out here."""
+    stage = model.first_trainable_stage(part)
     return stage == "classifier" or (stage == "temporal" and _plain(_recurrent_layer(model.temporal)))
 
 
