@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from shared_models.errors import ModelError
 from shared_models.networks.layers import AttentionPooling, MeanPooling
+from shared_models.networks.outputs import CATEGORICAL, Output
 
 STAGES = ("encoder", "temporal", "classifier")
 _TRAINABLE_STAGES = {
@@ -66,9 +67,16 @@ class GruStates(nn.Module):
 class EmotionModel(nn.Module):
     """frames (B, T, 1, H, W) in [0, 1] -> logits (B, K), in three stages that can be run one after the other."""
 
-    def __init__(self, name: str, encoder: nn.Module, temporal: nn.Module, classifier: nn.Module) -> None:
+    def __init__(
+        self,
+        name: str,
+        encoder: nn.Module,
+        temporal: nn.Module,
+        classifier: nn.Module,
+        output: Output = CATEGORICAL,
+    ) -> None:
         super().__init__()
-        self.name = name
+        self.name, self.output = name, output
         self.encoder, self.temporal, self.classifier = encoder, temporal, classifier
 
     def forward(self, frames: Tensor) -> Tensor:

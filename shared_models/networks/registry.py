@@ -14,6 +14,7 @@ from shared_models.networks.layers import AttentionPooling, CompactEncoder, Mean
 from shared_models.networks.mobilenet import MobileNetEncoder
 from shared_models.networks.model import Classifier, EmotionModel, GruStates, LstmStates
 from shared_models.networks.names import parse_name
+from shared_models.networks.outputs import output_by_name
 from shared_models.networks.pixels import PixelEncoder
 from shared_models.networks.resnet import ResNetEncoder
 
@@ -34,14 +35,17 @@ _OVER_FEATURES: dict[str, Callable[[int, int], nn.Module]] = {
 }
 
 
-def build_model(name: str, classes: int) -> EmotionModel:
-    """A freshly initialised model `name` with `classes` outputs; raises ModelError where there is none."""
+def build_model(name: str, classes: int, output: str = "categorical") -> EmotionModel:
+    """A freshly initialised model `name` with `classes` outputs; raises ModelError where there is none.
+
+    output: what these are, as the label scheme says
+    """
     parts = parse_name(name)
     encoder = _ENCODERS[parts.encoder]()
     encoder.attention = attention_by_name(parts.attention, encoder.channels)
     temporal, states = _temporal(parts.temporal, encoder)
     pool = AttentionPooling(states) if parts.temporal else MeanPooling()
-    return EmotionModel(name, encoder, temporal, Classifier(states, classes, pool))
+    return EmotionModel(name, encoder, temporal, Classifier(states, classes, pool), output_by_name(output))
 
 
 def _temporal(name: str, encoder: FrameEncoder) -> tuple[nn.Module, int]:

@@ -4,17 +4,23 @@ import torch
 from torch import Tensor, nn
 
 from shared_models.networks.layers import AttentionPooling, MeanPooling
+from shared_models.networks.outputs import Output
 
 
 class ClassifierPass:
-    """Pooling over time, a linear layer, and the soft cross-entropy averaged over views.
+    """Pooling over time, a linear layer, and the loss of the model's output averaged over views.
 
     The plain mean is attention whose scores are zero and stay zero. Gradients are small enough to be held for each
     sequence.
     """
 
     def __init__(
-        self, pool: AttentionPooling | MeanPooling, linear: nn.Linear, states: Tensor, targets: Tensor
+        self,
+        pool: AttentionPooling | MeanPooling,
+        linear: nn.Linear,
+        output: Output,
+        states: Tensor,
+        targets: Tensor,
     ) -> None:
         """states: (T, V, B, H); targets: (B, K)"""
         self._states = states
@@ -24,7 +30,7 @@ class ClassifierPass:
         attention = torch.softmax(states @ score, dim=0)
         pooled = torch.einsum("tvb,tvbh->vbh", attention, states)
         logits = torch.addmm(linear.bias.detach(), pooled.flatten(0, 1), weight.T).unflatten(0, pooled.shape[:2])
-        d_logits = (torch.softmax(logits, -1) - targets) / len(pooled)
+        d_logits = (output.read(logits) - targets) / len(pooled)
         self._d_pooled, self._attention, self._score = d_logits @ weight, attention, score
         d_attention = torch.einsum("tvbh,vbh->tvb", states, self._d_pooled)
         self._d_scores = attention * (d_attention - (attention * d_attention).sum(0))

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from shared_models.networks.bidirectional import BiGruStates, BiLstmStates
 from shared_models.networks.model import Classifier, EmotionModel, GruStates, LstmStates
+from shared_models.networks.outputs import Output
 from shared_models.privacy.gradients import Gradients
 from shared_models.privacy.gradients.classifier import ClassifierPass
 from shared_models.privacy.gradients.loop import loop_clipped_sum
@@ -26,7 +27,7 @@ class FastEngine:
         if not isinstance(classifier, Classifier) or not written_out(model, part) or len(inputs) == 0:
             with torch.enable_grad():
                 return loop_clipped_sum(model, part, inputs, targets, clip_norm)
-        head = _Head(model.temporal if stage == "temporal" else None, classifier, inputs, targets)
+        head = _Head(model.temporal if stage == "temporal" else None, classifier, model.output, inputs, targets)
         norms = head.squared_norms().sqrt()
         finite = norms.isfinite()
         if not finite.all():
@@ -38,12 +39,14 @@ class FastEngine:
 class _Head:
     """One pass through the recurrent layer, where that is trained, and the classifier."""
 
-    def __init__(self, temporal: nn.Module | None, classifier: Classifier, inputs: Tensor, targets: Tensor) -> None:
+    def __init__(
+        self, temporal: nn.Module | None, classifier: Classifier, output: Output, inputs: Tensor, targets: Tensor
+    ) -> None:
         """inputs: (B, V, T, D) features, or (B, V, T, H) states where there is no `temporal`"""
         steps = inputs.permute(2, 1, 0, 3).contiguous()
         passes = {} if temporal is None else _passes(temporal, steps)
         states = _joined(list(passes.values())) if passes else steps
-        self._classifier = ClassifierPass(classifier.pool, classifier.linear, states, targets)
+        self._classifier = ClassifierPass(classifier.pool, classifier.linear, output, states, targets)
         self._outers = _backward(passes, self._classifier.d_states()) if passes else {}
 
     def squared_norms(self) -> Tensor:

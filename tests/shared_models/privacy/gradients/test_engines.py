@@ -144,6 +144,28 @@ def test_opacus_has_the_same_gradients_of_every_model_of_the_family(name: str) -
     assert agree(engine_sum(OpacusEngine(), model, part, frames, targets, 0.05), fast_sum)
 
 
+@pytest.mark.parametrize("output", ["multi-label", "levels", "values"])
+@pytest.mark.parametrize("name", ["cnn-lstm", "cnn"])
+def test_every_output_has_the_same_gradients(engine: GradientEngine, name: str, output: str) -> None:
+    """Against losses written out here: sums of binary cross-entropies, half the squared distance."""
+    torch.manual_seed(1)
+    model = build_model(name, CLASSES, output).eval()
+    frames, targets = some_frames(2, views=2), torch.rand(2, CLASSES)
+
+    def loss(logits: Tensor, target: Tensor) -> Tensor:
+        if output == "values":
+            return 0.5 * (logits - target).pow(2).sum()
+        return -(target * F.logsigmoid(logits) + (1 - target) * F.logsigmoid(-logits)).sum()
+
+    for part in ("classifier", model.parts[1]):
+        parameters, alone = model.freeze_all_but(part), []
+        for views, target in zip(frames, targets, strict=True):
+            mean = torch.stack([loss(model(view[None])[0], target) for view in views]).mean()
+            found = torch.autograd.grad(mean, list(parameters.values()))
+            alone.append({n: g.double() for n, g in zip(parameters, found, strict=True)})
+        assert agree(engine_sum(engine, model, part, frames, targets, 0.05), clipped_loop(alone, 0.05))
+
+
 def test_a_part_that_a_model_has_not_is_refused_by_every_engine(engine: GradientEngine) -> None:
     with pytest.raises(
         ModelError, match=r"cnn has no trainable part 'head': nothing between .*classifier, head\+affine"
