@@ -48,7 +48,7 @@ CATEGORICAL = Output("categorical", _softmax, _cross_entropy)
 MULTI_LABEL = Output("multi-label", torch.sigmoid, _binary_cross_entropies)
 """Any number of classes: a probability for each."""
 LEVELS = Output("levels", torch.sigmoid, _binary_cross_entropies)
-"""Ordered levels: each one's probability to be reached (Niu et al. 2016, section 3.2). A target is 1 up to its level."""
+"""Ordered levels: the probability that each is reached (Niu et al. 2016, section 3.2); a target is 1 up to its own."""
 VALUES = Output("values", _identity, _half_squares)
 """Numbers, such as valence and arousal in [-1, 1]."""
 _OUTPUTS = {output.name: output for output in (CATEGORICAL, MULTI_LABEL, LEVELS, VALUES)}
