@@ -4,7 +4,7 @@ import pickle
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from safetensors import SafetensorError
@@ -30,7 +30,7 @@ class Backbone(FrameEncoder):
     """Of the function in torchvision.models."""
     top: str
     """The first letters of the names of the weights that are left out: the network's own classifier."""
-    options: dict[str, Any] = {}  # noqa: RUF012 - read only
+    options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
         super().__init__()

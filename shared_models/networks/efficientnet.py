@@ -1,6 +1,7 @@
 """EfficientNet-B0 (Tan and Le 2019, table 1) as an encoder that has per-sequence gradients."""
 
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -12,7 +13,7 @@ class EfficientNetEncoder(Backbone):
 
     name, top = "efficientnet_b0", "classifier."
     features = 1280
-    options = {"stochastic_depth_prob": 0.0}  # noqa: RUF012 - read only
+    options: ClassVar[dict[str, Any]] = {"stochastic_depth_prob": 0.0}
 
     def layers_of(self, network: nn.Module) -> Iterator[nn.Module]:
         first, *stages, last = network.get_submodule("features").children()
