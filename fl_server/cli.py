@@ -250,16 +250,24 @@ def pretrain(
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
     file: Annotated[Path | None, typer.Option("--out", help="Where the weights go.")] = None,
     encoder: Annotated[Path | None, typer.Option(help="Weights whose encoder is kept; else it is trained.")] = None,
+    backbone: Annotated[
+        Path | None, typer.Option(help="torchvision's weights, from which training the encoder begins.")
+    ] = None,
     entry: Annotated[list[str] | None, typer.Option("--set", help="An entry of the recipe, as name=value.")] = None,
     threads: Annotated[int, typer.Option(min=1, max=256, help="Processor threads.")] = 1,
 ) -> None:
     """Train starting weights on public or rendered data; put their path under model.initial."""
+    from fl_server.pretraining import Order
+    from fl_server.pretraining.recipe import recipe_with
     from fl_server.pretraining.show import pretrain_and_show
 
+    if encoder and backbone:
+        raise UsageError("An encoder that is kept does not begin anywhere", fix="Give --encoder or --backbone")
     settings = load_settings(FederationFolder(directory).settings).model
     recipe = parse_entries([f"recipe.{text}" for text in entry or []]).get("recipe", {})
     path = file or directory / "pretrained.safetensors"
-    pretrain_and_show(path, settings.name, settings.scheme, data, seed, encoder, recipe, threads)
+    order = Order(settings.name, settings.scheme, data, seed, recipe_with(recipe), encoder, backbone)
+    pretrain_and_show(path, order, threads)
 
 
 def _brought(chain: Path | None, key: Path | None) -> "Brought | None":

@@ -2,12 +2,13 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fl_server.legal.answers import Answers
-from shared_models.errors import SettingsError, UsageError
+from shared_models.errors import ModelError, SettingsError, UsageError
+from shared_models.networks.names import parse_name, parts_of
 from shared_models.privacy.mechanism import Count, Positive, Rate, Unit
 from shared_models.privacy.policy import Policy
 
@@ -49,13 +50,27 @@ class ServerSettings(_Section):
     max_connections: Count = 2000
 
 
+def _known_model(name: str) -> str:
+    try:
+        parse_name(name)
+    except ModelError as error:
+        raise ValueError(str(error)) from error
+    return name
+
+
 class ModelSettings(_Section):
     """Which model is trained, and from which weights it starts."""
 
-    name: Literal["cnn-lstm", "cnn-gru", "mobilenet-lstm"] = "cnn-lstm"
+    name: Annotated[str, AfterValidator(_known_model)] = "cnn-lstm"
     scheme: Literal["basic-7", "basic-8", "learner-4x4"] = "basic-7"
     trainable: Literal["classifier", "head", "head+affine", "all"] = "classifier"
     initial: str = "starter"
+
+    @model_validator(mode="after")
+    def _part_fits(self) -> Self:
+        if self.trainable not in (parts := parts_of(self.name)):
+            raise ValueError(f"the model {self.name} has no part '{self.trainable}', only {', '.join(parts)}")
+        return self
 
 
 class PolicySettings(_Section):

@@ -22,6 +22,7 @@ from shared_models.data.sources import parse_spec
 from shared_models.data.splits import load_public
 from shared_models.errors import ModelError
 from shared_models.files import only_one
+from shared_models.networks.backbone import Backbone
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import WeightsHeader, load_model, save_model, weights_hash
@@ -35,7 +36,8 @@ Progress = Callable[[str, int, int], None]
 class Order:
     """What to pretrain: a model for a label scheme, on a data source.
 
-    encoder: a weights file whose encoder is taken as it is; without one it is trained
+    encoder:  a weights file whose encoder is taken as it is; without one it is trained
+    backbone: a file of torchvision's weights, from which training the encoder begins
     """
 
     model: str
@@ -44,6 +46,7 @@ class Order:
     seed: int = 0
     recipe: Recipe = field(default_factory=Recipe)
     encoder: Path | None = None
+    backbone: Path | None = None
 
 
 def pretrain_to(
@@ -69,8 +72,10 @@ def pretrain_to(
         if order.encoder is not None:
             words, given = _take_encoder(model, order.encoder)
             description = f"{description}; encoder: {words}"
+        if order.backbone is not None:
+            description = f"{description}; encoder begun from {_begin_from(model, order.backbone)}"
         journal = Journal(path.with_suffix(".checkpoint"), _run_id(order, model, public), stopping)
-        pretrain(model, public, order.recipe, order.seed, progress, journal, with_encoder=order.encoder is None)
+        pretrain(model, public, order.recipe, order.seed, progress, journal, with_encoder=_has_to_learn(model, order))
         header = WeightsHeader(
             model=order.model,
             scheme=order.scheme,
@@ -137,6 +142,21 @@ def _take_encoder(model: EmotionModel, path: Path) -> tuple[str, frozenset[str]]
             fix="Name weights of a model with the same encoder",
         ) from error
     return header.training_data, seen
+
+
+def _begin_from(model: EmotionModel, path: Path) -> str:
+    """Gives the encoder of `model` torchvision's weights; says which they are."""
+    if not isinstance(model.encoder, Backbone):
+        raise ModelError(
+            f"The encoder of {model.name} is not one of torchvision's",
+            fix="Leave --backbone out, or use a model such as mobilenet-lstm",
+        )
+    model.encoder.load_torchvision(path)
+    return f"torchvision's {model.encoder.name}"
+
+
+def _has_to_learn(model: EmotionModel, order: Order) -> bool:
+    return order.encoder is None and any(True for _ in model.encoder.parameters())
 
 
 def _run_id(order: Order, model: EmotionModel, data: Sequences) -> str:

@@ -19,7 +19,8 @@ def encoder_stage(model: EmotionModel, data: Sequences, recipe: Recipe) -> Stage
     targets = torch.from_numpy(data.targets)
     size = data.frames.shape[-1]
     with torch.no_grad():
-        features = model.run_until("temporal", to_input(data.frames[:1, :1])).shape[-1]
+        made = model.encoder(to_input(data.frames[:1, 0]))
+    pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten()] if made.ndim == 4 else []  # maps, for a temporal model over maps
 
     def batch(index: Tensor, share: float, draws: torch.Generator) -> tuple[Tensor, Tensor]:
         moment = torch.randint(data.frames.shape[1], (len(index),), generator=draws)
@@ -30,7 +31,7 @@ def encoder_stage(model: EmotionModel, data: Sequences, recipe: Recipe) -> Stage
     return Stage(
         name="encoder",
         number=1,
-        network=nn.Sequential(model.encoder, nn.Dropout(_DROPOUT), nn.Linear(features, targets.shape[1])),
+        network=nn.Sequential(model.encoder, *pool, nn.Dropout(_DROPOUT), nn.Linear(made.shape[1], targets.shape[1])),
         examples=len(data),
         epochs=recipe.frame_epochs,
         batch_size=recipe.batch,

@@ -6,24 +6,13 @@ import threading
 from pathlib import Path
 
 from fl_server.pretraining import Order, Stopped, pretrain_to
-from fl_server.pretraining.recipe import recipe_with
 from shared_models import commandline
 from shared_models.commandline import out
 from shared_models.resources import use_threads
 
 
-def pretrain_and_show(
-    path: Path,
-    model: str,
-    scheme: str,
-    data: str,
-    seed: int,
-    encoder: Path | None,
-    recipe: dict[str, object],
-    threads: int,
-) -> None:
+def pretrain_and_show(path: Path, order: Order, threads: int) -> None:
     """Pretrains to `path`; on SIGINT or SIGTERM it writes a checkpoint and leaves with 130."""
-    order = Order(model, scheme, data, seed, recipe_with(recipe), encoder)
     use_threads(threads)
     stop = threading.Event()
     for received in (signal.SIGINT, signal.SIGTERM):

@@ -30,10 +30,14 @@ _LEVELS = 4
 
 @dataclass(frozen=True)
 class LabelScheme:
-    """An ordered list of classes; a target is a distribution over them."""
+    """An ordered list of classes; a target is a distribution over them, where the output is categorical.
+
+    output: what a model's numbers are, one for each class: `categorical`, `multi-label`, `levels` or `values`
+    """
 
     name: str
     classes: tuple[str, ...]
+    output: str = "categorical"
     aliases: dict[str, str] = field(default_factory=lambda: dict(_ALIASES), compare=False, repr=False)
 
     @property
@@ -82,10 +86,23 @@ SCHEMES = {
         LabelScheme("learner-4x4", tuple(f"{state}:{level}" for state in _STATES for level in range(_LEVELS))),
     )
 }
+"""Those that a federation can use: on a device, a label is one class."""
+FURTHER_SCHEMES = {
+    scheme.name: scheme
+    for scheme in (
+        LabelScheme("basic-7-any", _BASIC, "multi-label"),
+        LabelScheme(
+            "learner-levels", tuple(f"{state}:{level}" for state in _STATES for level in range(1, _LEVELS)), "levels"
+        ),
+        LabelScheme("valence-arousal", ("valence", "arousal"), "values"),
+    )
+}
+"""Those that a model can be built and trained for beside them."""
 
 
 def scheme_by_name(name: str) -> LabelScheme:
     """The label scheme called `name`; raises DataError where there is none."""
-    if name not in SCHEMES:
-        raise DataError(f"There is no label scheme '{name}'", fix=f"Use one of: {', '.join(SCHEMES)}")
-    return SCHEMES[name]
+    schemes = SCHEMES | FURTHER_SCHEMES
+    if name not in schemes:
+        raise DataError(f"There is no label scheme '{name}'", fix=f"Use one of: {', '.join(schemes)}")
+    return schemes[name]

@@ -1,8 +1,10 @@
-"""Building blocks: residual GroupNorm encoder for one frame, attention pooling over time."""
+"""Building blocks: residual GroupNorm encoder for one frame, pooling over time."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from shared_models.networks.frames import FrameEncoder
 
 _GROUPS = 8
 
@@ -27,7 +29,7 @@ class ResidualBlock(nn.Module):
         return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
 
-class CompactEncoder(nn.Module):
+class CompactEncoder(FrameEncoder):
     """A small residual GroupNorm network for one gray face crop, 0.43M parameters, 128 features."""
 
     features = 128
@@ -36,15 +38,24 @@ class CompactEncoder(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(1, 32, 3, 1, 1, bias=False)
         self.norm = nn.GroupNorm(_GROUPS, 32)
-        self.pool = nn.MaxPool2d(2)
+        self.halve = nn.MaxPool2d(2)
         self.blocks = nn.Sequential(
             ResidualBlock(32, 48, 1), ResidualBlock(48, 96, 2), ResidualBlock(96, self.features, 2)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 1, H, W) in [0, 1] -> (N, 128)."""
-        y = self.pool(F.relu(self.norm(self.stem(x - 0.5))))
-        return self.blocks(y).mean((-2, -1))
+    def maps(self, x: Tensor) -> Tensor:
+        """(N, 1, H, W) in [0, 1] -> (N, 128, H / 8, W / 8)."""
+        y = self.halve(F.relu(self.norm(self.stem(x - 0.5))))
+        maps: Tensor = self.blocks(y)
+        return maps
+
+
+class MeanPooling(nn.Module):
+    """The plain mean over time."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(B, T, D) -> (B, D)."""
+        return states.mean(dim=1)
 
 
 class AttentionPooling(nn.Module):

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from shared_models.errors import ModelError
-from shared_models.networks.layers import AttentionPooling
+from shared_models.networks.layers import AttentionPooling, MeanPooling
+from shared_models.networks.outputs import CATEGORICAL, Output
 
 STAGES = ("encoder", "temporal", "classifier")
 _TRAINABLE_STAGES = {
@@ -16,14 +17,20 @@ _TRAINABLE_STAGES = {
     "all": STAGES,
 }
 TRAINABLE_PARTS = tuple(_TRAINABLE_STAGES)
+_WITHOUT = {
+    "classifier": "its classifier has no weights",
+    "head": "nothing between its frames and its classifier has weights",
+    "head+affine": "its encoder has no GroupNorm",
+    "all": "its encoder has no weights",
+}
 
 
 class Classifier(nn.Module):
-    """Attention pooling and the last linear layer: the smallest part that can be trained."""
+    """Pooling over time, by attention where nothing else is given, and the last linear layer: the smallest part."""
 
-    def __init__(self, inputs: int, classes: int) -> None:
+    def __init__(self, inputs: int, classes: int, pool: AttentionPooling | MeanPooling | None = None) -> None:
         super().__init__()
-        self.pool = AttentionPooling(inputs)
+        self.pool = pool or AttentionPooling(inputs)
         self.linear = nn.Linear(inputs, classes)
 
     def forward(self, states: Tensor) -> Tensor:
@@ -73,9 +80,16 @@ class GruStates(nn.Module):
 class EmotionModel(nn.Module):
     """frames (B, T, 1, H, W) in [0, 1] -> logits (B, K), in three stages that can be run one after the other."""
 
-    def __init__(self, name: str, encoder: nn.Module, temporal: nn.Module, classifier: nn.Module) -> None:
+    def __init__(
+        self,
+        name: str,
+        encoder: nn.Module,
+        temporal: nn.Module,
+        classifier: nn.Module,
+        output: Output = CATEGORICAL,
+    ) -> None:
         super().__init__()
-        self.name = name
+        self.name, self.output = name, output
         self.encoder, self.temporal, self.classifier = encoder, temporal, classifier
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -102,8 +116,26 @@ class EmotionModel(nn.Module):
         """The first stage that training `part` changes: everything before it can be computed once."""
         return "encoder" if part == "head+affine" else _stages_of(part)[0]
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The trainable parts that this model has: each trains more than the one before it."""
+        sizes = [len(self._parameters_of(part)) for part in TRAINABLE_PARTS]
+        return tuple(part for i, part in enumerate(TRAINABLE_PARTS) if sizes[i] > max(sizes[:i], default=0))
+
     def trainable(self, part: str) -> dict[str, nn.Parameter]:
-        """The parameters of trainable part `part`, by name, in a fixed order."""
+        """The parameters of trainable part `part`, by name, in a fixed order.
+
+        Raises ModelError where the model has no such part, since it trains no more than a smaller one.
+        """
+        if part in TRAINABLE_PARTS and part not in self.parts:
+            raise ModelError(
+                f"The model {self.name} has no trainable part '{part}'",
+                why=_WITHOUT[part],
+                fix=f"Use one of: {', '.join(self.parts)}",
+            )
+        return self._parameters_of(part)
+
+    def _parameters_of(self, part: str) -> dict[str, nn.Parameter]:
         stages = [(stage, getattr(self, stage)) for stage in _stages_of(part)]
         chosen = {name: p for stage, module in stages for name, p in module.named_parameters(stage)}
         if part == "head+affine":

@@ -21,9 +21,9 @@ def initial_model(
     Raises ModelError where there are no such weights, or they are for another model or scheme.
     """
     if initial == "random":
-        classes = len(scheme_by_name(scheme).classes)
+        labels = scheme_by_name(scheme)
         header = WeightsHeader(model=name, scheme=scheme, input_shape=input_shape, training_data="none")
-        return build_model(name, classes).eval(), header, frozenset()
+        return build_model(name, len(labels.classes), labels.output).eval(), header, frozenset()
     path = _FOLDER / f"{name}-{scheme}.safetensors" if initial == "starter" else Path(initial)
     if initial == "starter" and not path.exists():
         raise ModelError(

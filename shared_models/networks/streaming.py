@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from shared_models.errors import ModelError
+from shared_models.networks.layers import AttentionPooling
 from shared_models.networks.model import Classifier, EmotionModel
 
 _POOL_STATE = ("top", "total", "weight")
@@ -35,19 +36,20 @@ class StreamingStep(nn.Module):
 
     def __init__(self, model: EmotionModel) -> None:
         super().__init__()
-        if not isinstance(model.temporal, StreamingStates):
+        classifier = cast(Classifier, model.classifier)
+        if not isinstance(model.temporal, StreamingStates) or not isinstance(classifier.pool, AttentionPooling):
             raise ModelError(
                 f"The model {model.name} cannot read one frame at a time",
                 why="its temporal stage needs all frames of a window at once",
                 fix="Use a model with an LSTM or a GRU, such as cnn-lstm",
             )
         self.encoder, self.temporal = model.encoder, model.temporal
-        self.classifier = cast(Classifier, model.classifier)
+        self.pool, self.linear = classifier.pool, classifier.linear
         self.state_names = (*self.temporal.state_names, *_POOL_STATE)
 
     def start(self, streams: int) -> tuple[Tensor, ...]:
         """The state before the first frame, in the order of `state_names`: zeros."""
-        pool, carried = self.classifier.pool.score.in_features, len(self.temporal.state_names)
+        pool, carried = self.pool.score.in_features, len(self.temporal.state_names)
         return tuple(torch.zeros(streams, width) for width in (*[pool] * carried, 1, pool, 1))
 
     def forward(self, frame: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
@@ -55,5 +57,5 @@ class StreamingStep(nn.Module):
         streams = state[0].shape[0]  # the exporter would take len() for a constant
         features = self.encoder(frame).expand(streams, -1)
         temporal = self.temporal.step(features, *state[:carried])
-        top, total, weight = self.classifier.pool.step(temporal[0], *state[carried:])
-        return self.classifier.linear(total / weight), *temporal, top, total, weight
+        top, total, weight = self.pool.step(temporal[0], *state[carried:])
+        return self.linear(total / weight), *temporal, top, total, weight

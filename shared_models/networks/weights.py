@@ -67,7 +67,8 @@ def load_model(path: Path) -> tuple[EmotionModel, WeightsHeader, frozenset[str]]
             header = WeightsHeader.model_validate_json((file.metadata() or {})[_HEADER_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         seen = _unpack(tensors.pop(_SEEN_KEY).numpy())
-        model = build_model(header.model, len(scheme_by_name(header.scheme).classes))
+        scheme = scheme_by_name(header.scheme)
+        model = build_model(header.model, len(scheme.classes), scheme.output)
         if any(tensor.dtype != torch.float32 for tensor in tensors.values()):
             raise ValueError("weights are float32")
         model.load_state_dict(tensors)

@@ -11,6 +11,7 @@ from fl_server import certificates, cli
 from fl_server.certificates import ca_fingerprint
 from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
+from fl_server.pretraining import Order, Recipe
 from fl_server.settings import load_settings
 from shared_models.enrolment.invitation import Invitation
 
@@ -254,12 +255,14 @@ def test_pretraining_does_what_it_is_told(run, folder, monkeypatch, tmp_path):
     assert run("pretrain", folder.root, "--seed", 7) == 0
     options = ["--data", "ferplus:faces", "--out", tmp_path / "w", "--encoder", tmp_path / "e", "--threads", 2]
     assert run("pretrain", folder.root, *options, "--set", "loss=focal", "--set", "batch=32") == 0
+    assert run("pretrain", folder.root, "--backbone", tmp_path / "b") == 0
+    assert run("pretrain", folder.root, "--backbone", tmp_path / "b", "--encoder", tmp_path / "e") == 2
+    recipe = Recipe(loss="focal", batch=32)
+    default = folder.root / "pretrained.safetensors"
     assert called == [
-        (folder.root / "pretrained.safetensors", "cnn-lstm", "basic-7", "synthetic", 7, None, {}, 1),
-        (
-            *(tmp_path / "w", "cnn-lstm", "basic-7", "ferplus:faces", 0),
-            *(tmp_path / "e", {"loss": "focal", "batch": 32}, 2),
-        ),
+        (default, Order("cnn-lstm", "basic-7", "synthetic", 7), 1),
+        (tmp_path / "w", Order("cnn-lstm", "basic-7", "ferplus:faces", 0, recipe, tmp_path / "e"), 2),
+        (default, Order("cnn-lstm", "basic-7", "synthetic", backbone=tmp_path / "b"), 1),
     ]
 
 

@@ -9,9 +9,9 @@ import pytest
 from fl_client.settings import Settings as ClientSettings
 from fl_server.settings import ModelSettings, Settings, load_settings
 from shared_models.data.labels import SCHEMES
-from shared_models.errors import ModelError, SettingsError
+from shared_models.errors import SettingsError
 from shared_models.networks.model import TRAINABLE_PARTS
-from shared_models.networks.registry import build_model
+from shared_models.networks.names import FAMILY
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 REQUIRED = """
@@ -116,7 +116,8 @@ def test_what_is_not_named_keeps_its_default(load):
         (REQUIRED + "[aggregation]\nbeta2 = 1", "aggregation.beta2"),
         (REQUIRED + "[model]\ntrainable = 'clasifier'", "model.trainable"),
         (REQUIRED + "[model]\nscheme = 'basic-9'", "model.scheme"),
-        (REQUIRED + "[model]\nname = 'resnet'", "model.name"),
+        (REQUIRED + "[model]\nname = 'resnet-50'", "model.name"),
+        (REQUIRED + "[model]\nname = 'cnn'\ntrainable = 'head'", "model"),
         (REQUIRED + "[benchmark]\ndata = 4", "benchmark.data"),
     ],
 )
@@ -197,10 +198,18 @@ def test_the_names_that_are_allowed_are_those_that_exist():
     allowed = {name: get_args(field.annotation) for name, field in ModelSettings.model_fields.items()}
     assert allowed["trainable"] == TRAINABLE_PARTS
     assert set(allowed["scheme"]) == set(SCHEMES)
-    for name in allowed["name"]:
-        build_model(name, 7)
-    with pytest.raises(ModelError, match=f"Use one of: {', '.join(allowed['name'])}\\."):
-        build_model("none", 7)
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_every_model_of_the_family_can_be_named(load, name):
+    assert load(f"{REQUIRED}[model]\nname = '{name}'").model.name == name
+
+
+def test_a_wrong_model_or_part_is_answered_with_those_there_are(load):
+    with pytest.raises(SettingsError, match=f"no model 'none'.*Use one of: {re.escape(', '.join(FAMILY))};"):
+        load(f"{REQUIRED}[model]\nname = 'none'")
+    with pytest.raises(SettingsError, match=r"cnn has no part 'head', only classifier, head\+affine, all"):
+        load(f"{REQUIRED}[model]\nname = 'cnn'\ntrainable = 'head'")
 
 
 def test_the_required_entries_are_all_that_is_required():

@@ -28,7 +28,7 @@ class GradientEngine(Protocol):
 
         inputs:  (B, V, ...) what the stages before `model.first_trainable_stage(part)` make of V views of each
                  sequence; B may be 0
-        targets: (B, K) float32 distributions over classes
+        targets: (B, K) float32, as the model's output has them: for a categorical one, distributions over classes
 
         A sequence's gradient is that of its mean loss over views: averaged before clipping (De et al. 2022, "Unlocking
         High-Accuracy Differentially Private Image Classification through Scale", section 3.1). Adding or removing one

@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from shared_models.networks.bidirectional import BiGruStates, BiLstmStates
 from shared_models.networks.model import Classifier, EmotionModel, GruStates, LstmStates
+from shared_models.networks.outputs import Output
 from shared_models.privacy.gradients import Gradients
 from shared_models.privacy.gradients.classifier import ClassifierPass
 from shared_models.privacy.gradients.loop import loop_clipped_sum
@@ -22,10 +24,10 @@ class FastEngine:
     ) -> Gradients:
         stage = model.first_trainable_stage(part)
         classifier = model.classifier
-        if not isinstance(classifier, Classifier) or not _written_out(model, stage) or len(inputs) == 0:
+        if not isinstance(classifier, Classifier) or not written_out(model, part) or len(inputs) == 0:
             with torch.enable_grad():
                 return loop_clipped_sum(model, part, inputs, targets, clip_norm)
-        head = _Head(model.temporal if stage == "temporal" else None, classifier, inputs, targets)
+        head = _Head(model.temporal if stage == "temporal" else None, classifier, model.output, inputs, targets)
         norms = head.squared_norms().sqrt()
         finite = norms.isfinite()
         if not finite.all():
@@ -37,11 +39,13 @@ class FastEngine:
 class _Head:
     """One pass through the recurrent layer, where that is trained, and the classifier."""
 
-    def __init__(self, temporal: nn.Module | None, classifier: Classifier, inputs: Tensor, targets: Tensor) -> None:
+    def __init__(
+        self, temporal: nn.Module | None, classifier: Classifier, output: Output, inputs: Tensor, targets: Tensor
+    ) -> None:
         """inputs: (B, V, T, D) features, or (B, V, T, H) states where there is no `temporal`"""
         passes = {} if temporal is None else _passes(temporal, _swapped(inputs))
         states = _swapped(_joined(list(passes.values()))) if passes else inputs
-        self._classifier = ClassifierPass(classifier.pool, classifier.linear, states, targets)
+        self._classifier = ClassifierPass(classifier.pool, classifier.linear, output, states, targets)
         self._outers = _backward(passes, _swapped(self._classifier.d_states())) if passes else {}
 
     def squared_norms(self) -> Tensor:
@@ -66,15 +70,16 @@ def _swapped(x: Tensor) -> Tensor:
     return x.transpose(0, 2).contiguous()
 
 
-def _written_out(model: EmotionModel, stage: str) -> bool:
-    """Whether every stage from `stage` up to the classifier is of a kind that is written out."""
+def written_out(model: EmotionModel, part: str) -> bool:
+    """Whether all that trainable part `part` needs a pass through is of a kind that is written out here."""
+    stage = model.first_trainable_stage(part)
     return stage == "classifier" or (stage == "temporal" and _plain(_recurrent_layer(model.temporal)))
 
 
 def _recurrent_layer(temporal: nn.Module) -> nn.LSTM | nn.GRU | None:
-    if isinstance(temporal, LstmStates):
+    if isinstance(temporal, LstmStates | BiLstmStates):
         return temporal.lstm
-    return temporal.gru if isinstance(temporal, GruStates) else None
+    return temporal.gru if isinstance(temporal, GruStates | BiGruStates) else None
 
 
 def _plain(layer: nn.LSTM | nn.GRU | None) -> bool:

@@ -8,7 +8,6 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from shared_models.networks.model import EmotionModel
 from shared_models.privacy.gradients import Gradients
@@ -20,7 +19,7 @@ def loop_clipped_sum(model: EmotionModel, part: str, inputs: Tensor, targets: Te
     stage = model.first_trainable_stage(part)
     total = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in parameters.items()}
     for views, target in zip(inputs, targets, strict=True):
-        loss = F.cross_entropy(model.run_from(stage, views), target.expand(len(views), -1))
+        loss = model.output.losses(model.run_from(stage, views), target.expand(len(views), -1)).mean()
         gradients = torch.autograd.grad(loss, list(parameters.values()))
         scale = _scale(gradients, clip_norm)
         if scale > 0:

@@ -14,10 +14,10 @@ from opacus.layers import DPGRU, DPLSTM
 from opacus.optimizers import DPOptimizer
 from opacus.validators import ModuleValidator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from shared_models.errors import ModelError
 from shared_models.networks.model import STAGES, EmotionModel
+from shared_models.networks.outputs import Output
 from shared_models.privacy.gradients import Gradients
 from shared_models.privacy.gradients.time_distributed import distribute_over_time
 
@@ -55,7 +55,7 @@ class OpacusEngine:
             return total
         stages = _hooked_stages(model, part)
         for some_inputs, some_targets in zip(inputs.split(_AT_ONCE), targets.split(_AT_ONCE), strict=True):
-            gradients = _per_sequence(stages, some_inputs, some_targets)
+            gradients = _per_sequence(stages, model.output, some_inputs, some_targets)
             for name, gradient in _clip_and_add(gradients, clip_norm).items():
                 total[name] += gradient
         return total
@@ -104,7 +104,7 @@ def _unsupported(name: str, layer: nn.Module) -> ModelError:
     )
 
 
-def _per_sequence(stages: GradSampleModule, inputs: Tensor, targets: Tensor) -> Gradients:
+def _per_sequence(stages: GradSampleModule, output: Output, inputs: Tensor, targets: Tensor) -> Gradients:
     """Each sequence's gradient of its mean loss over views, float64 (B, ...), by parameter name.
 
     One backward pass for each view: Opacus keeps a gradient for each row of a batch, so that views in one batch would
@@ -118,7 +118,7 @@ def _per_sequence(stages: GradSampleModule, inputs: Tensor, targets: Tensor) -> 
         with warnings.catch_warnings():
             # The first layer's inputs are data and take no gradient; PyTorch warns that its hook fires nevertheless.
             warnings.filterwarnings("ignore", message="Full backward hook is firing when")
-            F.cross_entropy(stages(view), targets, reduction="sum").backward()
+            output.losses(stages(view), targets).sum().backward()
         for name, parameter in parameters.items():
             mean[name] += parameter.grad_sample / inputs.shape[1]
         stages.zero_grad(set_to_none=True)

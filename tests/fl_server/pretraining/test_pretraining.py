@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from shared_models.data.transforms import to_input
 from shared_models.errors import ModelError
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.registry import build_model
+from shared_models.networks.torchvision_guard import import_torchvision
 from shared_models.networks.weights import WeightsHeader, load_model, save_model, weights_hash
 
 LONGER = Recipe(frame_epochs=12, sequence_epochs=20, batch=8, sequence_rate=5e-3)
@@ -174,3 +176,31 @@ def test_an_encoder_of_another_architecture_is_refused(public: Sequences, tmp_pa
     order = Order("cnn-lstm", "basic-7", "synthetic", encoder=tmp_path / "given.safetensors")
     with pytest.raises(ModelError, match=r"given\.safetensors does not fit the model cnn-lstm.*mobilenet-lstm"):
         pretrain_to(tmp_path / "model.safetensors", order, lambda *told: None)
+
+
+def test_an_encoder_begins_from_torchvisions_weights(public: Sequences, tmp_path: Path) -> None:
+    theirs = import_torchvision().models.mobilenet_v3_small(weights=None).state_dict()
+    torch.save(theirs, tmp_path / "theirs.pth")
+    order = Order("mobilenet", "basic-7", "synthetic", 6, TINY, backbone=tmp_path / "theirs.pth")
+    still = changed(TINY, frame_rate=1e-12, sequence_rate=1e-12)
+    pretrain_to(tmp_path / "model.safetensors", replace(order, recipe=still), lambda *told: None)
+    model, header, _ = load_model(tmp_path / "model.safetensors")
+    first = model.encoder.get_submodule("layers.0.0").weight
+    torch.testing.assert_close(first, theirs["features.0.0.weight"])
+    assert header.training_data == "eight rows of bars, seed 6; encoder begun from torchvision's mobilenet_v3_small"
+
+
+def test_an_encoder_that_is_not_torchvisions_does_not_take_its_weights(public: Sequences, tmp_path: Path) -> None:
+    order = Order("cnn-lstm", "basic-7", "synthetic", 6, TINY, backbone=tmp_path / "theirs.pth")
+    with pytest.raises(ModelError, match="encoder of cnn-lstm is not one of torchvision's"):
+        pretrain_to(tmp_path / "model.safetensors", order, lambda *told: None)
+
+
+@pytest.mark.parametrize("name", ["cnn", "rnn", "cnn-convlstm"])
+def test_models_of_every_form_are_pretrained(name: str, public: Sequences, tmp_path: Path) -> None:
+    told: list[str] = []
+    order = Order(name, "basic-7", "synthetic", 6, TINY)
+    pretrain_to(tmp_path / "model.safetensors", order, lambda stage, *_: told.append(stage))
+    assert ("encoder" in told) == (name != "rnn")
+    model, _, _ = load_model(tmp_path / "model.safetensors")
+    assert bool(torch.isfinite(model(to_input(public.frames))).all())

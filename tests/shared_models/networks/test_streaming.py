@@ -6,13 +6,14 @@ from torch import Tensor, nn
 
 from shared_models.errors import ModelError
 from shared_models.networks.model import Classifier, EmotionModel
-from shared_models.networks.registry import _MODELS, build_model
+from shared_models.networks.registry import build_model
 from shared_models.networks.streaming import StreamingStep
 
 CLASSES, FRAMES = 7, 6
+STREAMING = ("rnn", "cnn-lstm", "cnn-gru", "mobilenet-lstm", "efficientnet-lstm", "resnet-lstm", "cnn+cbam-lstm")
 
 
-@pytest.fixture(params=_MODELS)
+@pytest.fixture(params=STREAMING)
 def model(request: pytest.FixtureRequest) -> EmotionModel:
     torch.manual_seed(6)
     return build_model(request.param, CLASSES).eval()

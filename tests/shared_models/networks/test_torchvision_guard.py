@@ -50,7 +50,7 @@ def test_models_without_it_do_not_import_it() -> None:
     run_alone(
         "import sys\n"
         "from shared_models.networks.registry import build_model\n"
-        "build_model('cnn-lstm', 7), build_model('cnn-gru', 7)\n"
+        "build_model('cnn-lstm', 7), build_model('cnn+cbam-convlstm', 7), build_model('rnn', 7)\n"
         "assert 'torchvision' not in sys.modules and 'opacus' not in sys.modules\n"
         "build_model('mobilenet-lstm', 7)\n"
         "assert 'torchvision' in sys.modules\n"

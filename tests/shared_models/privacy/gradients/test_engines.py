@@ -7,9 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shared_models.errors import ModelError, SettingsError
+from shared_models.networks.bidirectional import BiGruStates, BiLstmStates
 from shared_models.networks.layers import CompactEncoder
 from shared_models.networks.model import TRAINABLE_PARTS, Classifier, EmotionModel, GruStates, LstmStates
-from shared_models.networks.registry import _MODELS, build_model
+from shared_models.networks.names import FAMILY
+from shared_models.networks.registry import build_model
 from shared_models.privacy.gradients import ENGINES, GradientEngine, Gradients, engine_by_name, fast, reference
 from shared_models.privacy.gradients.loop import loop_clipped_sum
 from shared_models.privacy.gradients.reference import OpacusEngine
@@ -17,8 +19,9 @@ from shared_models.privacy.gradients.reference import OpacusEngine
 CLASSES, TIME, SIZE = 7, 3, 16
 WIDE = 1e9
 """A clip norm that no gradient here reaches."""
-each_model = pytest.mark.parametrize("name", _MODELS)
+each_model = pytest.mark.parametrize("name", ["cnn-lstm", "cnn-gru", "mobilenet-lstm"])
 each_part = pytest.mark.parametrize("part", TRAINABLE_PARTS)
+each_of_the_family = pytest.mark.parametrize("name", FAMILY)
 
 
 class States(nn.Module):
@@ -121,6 +124,55 @@ def test_the_sum_is_that_of_separate_backward_passes(engine: GradientEngine, nam
     check_equality_with_separate_passes(engine, a_model(name), part, views)
 
 
+@each_of_the_family
+def test_every_model_of_the_family_trains_privately(name: str) -> None:
+    """By the default engine, part by part; the engines' own tests have the rest."""
+    model, (clip_norm, count) = a_model(name), (0.05, 2)
+    frames, targets = some_frames(count, views=2), soft_targets(count)
+    for part in model.parts:
+        alone = [gradient_of_one(model, part, *pair) for pair in zip(frames, targets, strict=True)]
+        assert all(clip_norm < norm(gradients) for gradients in alone)
+        total = engine_sum(engine_by_name("fast"), model, part, frames, targets, clip_norm)
+        assert agree(total, clipped_loop(alone, clip_norm)), part
+
+
+@each_of_the_family
+def test_opacus_has_the_same_gradients_of_every_model_of_the_family(name: str) -> None:
+    model = a_model(name)
+    part, frames, targets = model.parts[-1], some_frames(2), soft_targets(2)
+    fast_sum = engine_sum(engine_by_name("fast"), model, part, frames, targets, 0.05)
+    assert agree(engine_sum(OpacusEngine(), model, part, frames, targets, 0.05), fast_sum)
+
+
+@pytest.mark.parametrize("output", ["multi-label", "levels", "values"])
+@pytest.mark.parametrize("name", ["cnn-lstm", "cnn"])
+def test_every_output_has_the_same_gradients(engine: GradientEngine, name: str, output: str) -> None:
+    """Against losses written out here: sums of binary cross-entropies, half the squared distance."""
+    torch.manual_seed(1)
+    model = build_model(name, CLASSES, output).eval()
+    frames, targets = some_frames(2, views=2), torch.rand(2, CLASSES)
+
+    def loss(logits: Tensor, target: Tensor) -> Tensor:
+        if output == "values":
+            return 0.5 * (logits - target).pow(2).sum()
+        return -(target * F.logsigmoid(logits) + (1 - target) * F.logsigmoid(-logits)).sum()
+
+    for part in ("classifier", model.parts[1]):
+        parameters, alone = model.freeze_all_but(part), []
+        for views, target in zip(frames, targets, strict=True):
+            mean = torch.stack([loss(model(view[None])[0], target) for view in views]).mean()
+            found = torch.autograd.grad(mean, list(parameters.values()))
+            alone.append({n: g.double() for n, g in zip(parameters, found, strict=True)})
+        assert agree(engine_sum(engine, model, part, frames, targets, 0.05), clipped_loop(alone, 0.05))
+
+
+def test_a_part_that_a_model_has_not_is_refused_by_every_engine(engine: GradientEngine) -> None:
+    with pytest.raises(
+        ModelError, match=r"cnn has no trainable part 'head': nothing between .*classifier, head\+affine"
+    ):
+        engine_sum(engine, a_model("cnn"), "head", some_frames(1), soft_targets(1), 1.0)
+
+
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
 @pytest.mark.parametrize("options", [{"bidirectional": True}, {"num_layers": 2}], ids=str)
 def test_recurrent_layers_of_other_forms_have_the_same_gradients(
@@ -132,31 +184,33 @@ def test_recurrent_layers_of_other_forms_have_the_same_gradients(
     check_equality_with_separate_passes(engine, model, "all", views=2)
 
 
-@pytest.mark.parametrize("states", [LstmStates, GruStates])
+@pytest.mark.parametrize("states", [BiLstmStates, BiGruStates])
 @pytest.mark.parametrize("part", ["classifier", "head"])
 @pytest.mark.parametrize("views", [1, 3])
 def test_both_directions_are_written_out_alike(
     engine: GradientEngine, states: type[nn.Module], part: str, views: int
 ) -> None:
     torch.manual_seed(4)
-    temporal = states(CompactEncoder.features, 16)
-    ((name, layer),) = temporal.named_children()
-    setattr(temporal, name, type(layer)(CompactEncoder.features, 16, batch_first=True, bidirectional=True))
-    check_equality_with_separate_passes(engine, own_model(temporal), part, views)
+    check_equality_with_separate_passes(engine, own_model(states(CompactEncoder.features, 32)), part, views)
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_the_plain_mean_over_time_is_written_out_too(engine: GradientEngine, views: int) -> None:
+    check_equality_with_separate_passes(engine, a_model("cnn"), "classifier", views)
 
 
 def test_the_default_engine_takes_no_loop_for_a_head(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is fast about it; a loop of one-sequence passes gives the same numbers ten times slower."""
     looped: list[str] = []
     monkeypatch.setattr(fast, "loop_clipped_sum", lambda model, part, *_: looped.append(part) or {})
-    for name in ("cnn-lstm", "cnn-gru", "mobilenet-lstm"):
-        for part in TRAINABLE_PARTS:
+    for name in ("cnn", "rnn", "cnn-attention", "cnn-lstm", "cnn-gru", "cnn-bilstm", "cnn-bigru", "mobilenet-lstm"):
+        for part in a_model(name).parts:
             if part in ("classifier", "head"):
                 engine_sum(engine_by_name("fast"), a_model(name), part, some_frames(2), soft_targets(2), 1.0)
-            else:
-                model, frames = a_model(name), some_frames(2)
-                engine_by_name("fast").clipped_sum(model, part, frames, soft_targets(2), 1.0)
-    assert looped == ["head+affine", "all"] * 3
+    assert not looped
+    for part in ("head+affine", "all"):
+        engine_by_name("fast").clipped_sum(a_model(), part, some_frames(2), soft_targets(2), 1.0)
+    assert looped == ["head+affine", "all"]
 
 
 def test_targets_are_distributions_not_classes(engine: GradientEngine) -> None:

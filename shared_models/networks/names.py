@@ -1,0 +1,55 @@
+"""How models are named, known without importing torch: settings and policies are checked against it.
+
+ENCODER                      its features, averaged over time: `cnn`
+ENCODER-TEMPORAL             `cnn-lstm`
+ENCODER+ATTENTION-TEMPORAL   `cnn+cbam-lstm`
+"""
+
+import re
+from dataclasses import dataclass
+
+from shared_models.errors import ModelError
+
+ENCODERS = ("cnn", "mobilenet", "efficientnet", "resnet", "pixels")
+ATTENTIONS = ("channel", "spatial", "cbam")
+TEMPORALS = ("attention", "lstm", "gru", "bilstm", "bigru", "convlstm", "conv3d-lstm")
+FAMILY = (
+    "cnn",
+    "rnn",
+    *(f"cnn-{temporal}" for temporal in TEMPORALS),
+    *(f"{encoder}-lstm" for encoder in ENCODERS if encoder not in ("cnn", "pixels")),
+    *(f"cnn+{attention}-lstm" for attention in ATTENTIONS),
+    "pixels-conv3d-lstm",
+)
+"""Every encoder, attention and temporal model once: what is listed, compared and tested. Other names build as well."""
+_SHORT = {"rnn": "pixels-lstm"}
+_FORM = re.compile(rf"({'|'.join(ENCODERS)})(?:(?<!pixels)\+({'|'.join(ATTENTIONS)}))?(?:-({'|'.join(TEMPORALS)}))?")
+"""Pixels have no channels or places to choose among before anything is learnt of them."""
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """The parts of a model by name; `attention` and `temporal` are empty where it has none."""
+
+    encoder: str
+    attention: str
+    temporal: str
+
+
+def parse_name(name: str) -> ModelName:
+    """Raises ModelError, with the names there are, where there is no model `name`."""
+    found = _FORM.fullmatch(_SHORT.get(name, name))
+    if found is None or name in _SHORT.values():
+        raise ModelError(
+            f"There is no model '{name}'",
+            fix=f"Use one of: {', '.join(FAMILY)}; or other parts of these, as ENCODER+ATTENTION-TEMPORAL",
+        )
+    return ModelName(*found.groups(default=""))
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """The trainable parts that model `name` has, as `EmotionModel.parts` finds them; raises as `parse_name` does."""
+    named = parse_name(name)
+    head = () if named.temporal in ("", "attention") else ("head",)
+    encoder = () if named.encoder == "pixels" else ("head+affine", "all")
+    return ("classifier", *head, *encoder)
