@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import sqlite3
 import sys
@@ -476,3 +477,16 @@ def port(folder: FederationFolder) -> EnrolmentPort:
     settings = load_settings(folder.settings)
     terms = describe(settings, settings.privacy_policy(), load_signing_key(folder))
     return EnrolmentPort(folder, Registry(folder.enrolment), terms)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """The system's browser. For one module at a time: while it is open, no other event loop runs in this thread."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if not program:
+        pytest.skip("there is no chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -20,6 +20,7 @@ from shared_models.data.faces import HaarFinder, crop_face, single_face
 from shared_models.data.synthetic.domains import LAPTOP
 from shared_models.data.synthetic.people import person
 from shared_models.data.synthetic.video import write_label_script, write_webcam
+from tests.plaintext import files_holding
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 PATIENCE_SECONDS = 120
@@ -85,17 +86,7 @@ class Scene:
         return pieces
 
     def in_the_clear(self, pieces: set[bytes]) -> list[Path]:
-        found = []
-        for path in [*self.root.rglob("*"), *self.home.rglob("*")]:
-            if path.is_socket():
-                continue
-            try:
-                content = path.read_bytes()
-            except (FileNotFoundError, IsADirectoryError):
-                continue
-            if any(piece in content for piece in (*PICTURES, *pieces)):
-                found.append(path)
-        return found
+        return list(files_holding((*PICTURES, *pieces), (self.root, self.home)))
 
 
 def test_no_piece_of_a_face_and_nothing_too_old_lies_on_the_disk_running_or_killed(tmp_path, laptop, monkeypatch):

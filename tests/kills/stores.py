@@ -11,6 +11,7 @@ from fl_client.stored_sequence import Damaged, StoredSequence
 from shared_models.errors import AttuneError, KeyStoreError
 from tests.kills.laptop import digest
 from tests.kills.world import Violation, World
+from tests.plaintext import files_holding
 
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0\x00\x10JFIF", b"\xff\xd8\xff\xdb\x00\x43", b"\x93NUMPY")
 _ELSEWHERE = ("tmp", "state")  # below the world's folder: where temporary files and error logs go
@@ -67,16 +68,9 @@ class Stores:
 
     def check_files(self) -> None:
         """Raises Violation where a piece of a face, or a picture of any kind, lies in a file, whoever runs."""
-        for folder in [*(home.root for home in self.world.homes.values()), *map(self.world.root.joinpath, _ELSEWHERE)]:
-            for path in folder.rglob("*"):
-                if path.is_socket():
-                    continue
-                try:
-                    content = path.read_bytes()
-                except (FileNotFoundError, IsADirectoryError):
-                    continue
-                if any(needle in content for needle in (*_PICTURES, *self.needles)):
-                    raise Violation(f"a face lies open in {path.relative_to(self.world.root)}")
+        folders = [*(home.root for home in self.world.homes.values()), *map(self.world.root.joinpath, _ELSEWHERE)]
+        for path in files_holding((*_PICTURES, *self.needles), folders):
+            raise Violation(f"a face lies open in {path.relative_to(self.world.root)}")
 
     def check_copy(self, name: str, deletion: Deletion) -> None:
         """Raises Violation where a copy from before a deletion still opens with the keys that are left."""
