@@ -76,6 +76,10 @@ class Consent:
         """Whether `scope` may be acted on now under the policy with this hash."""
         return self.state is State.ACTIVE and scope in self.scopes and policy_hash == self.policy_hash
 
+    def allows_keeping(self, policy_hash: str) -> bool:
+        """Whether the camera may be looked at now, and what it shows kept: the one is of no use without the other."""
+        return self.allows(Scope.CAPTURE, policy_hash) and self.allows(Scope.STORE, policy_hash)
+
     def covers(self, text_hash: str, policy_hash: str) -> bool:
         """Whether something was agreed to under this text and policy, and was not taken back since."""
         same = (text_hash, policy_hash) == (self.text_hash, self.policy_hash)

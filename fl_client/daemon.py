@@ -81,8 +81,10 @@ class Daemon:
         self._node = NodeLoop(
             enrolment, identity.node, journal, app, consent, self._gate, settings.node, self._report_node
         )
-        page = device_page(home, settings.page, enrolment, store, self._senses, withdraw, self.stop)
-        pages = [Worker("page", page.run)] if settings.page.on else []
+        pages = []
+        if settings.page.on:
+            page = device_page(home, settings.page, enrolment, store, self._senses, withdraw, self.stop)
+            pages = [Worker("page", page.run)]
         self._supervisor = Supervisor(
             [  # whatever else a device does beside these is one more line here
                 *self._senses.workers,

@@ -114,7 +114,7 @@ class NodeLoop:
                 continue
             self._report("training")
             try:
-                return self._app(message=task, context=_context(task))
+                return self._app(message=task, context=context_of(task))
             except HeldUp as held:
                 log.info("training stopped, and is taken up again if there is time: %s", held)
         return None
@@ -153,7 +153,8 @@ class NodeLoop:
         return self._consent.current().allows(Scope.TRAIN, self._enrolment.policy.hash)
 
 
-def _context(task: Message) -> Context:
+def context_of(task: Message) -> Context:
+    """What a ClientApp is called with beside `task`: nothing that outlives it."""
     return Context(
         run_id=task.metadata.run_id,
         node_id=task.metadata.dst_node_id,

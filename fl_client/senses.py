@@ -5,7 +5,7 @@ import numpy as np
 from fl_client.capture.frame_source import FrameSource
 from fl_client.capture.loop import CaptureLoop
 from fl_client.capture.window import Refusal
-from fl_client.consent import ConsentBook, Scope
+from fl_client.consent import ConsentBook
 from fl_client.home import Enrolment, Home
 from fl_client.labels import LabelSource
 from fl_client.labels.assembly import prober_for, sources_for
@@ -37,8 +37,8 @@ class Senses:
 
         Where the study does not allow live reading there is no reader, and `no_reader` says so.
         """
-        policy = enrolment.policy
-        self._consent, self._policy_hash, self._source = consent, policy.hash, source
+        policy, policy_hash = enrolment.policy, enrolment.policy.hash
+        self._source = source
         self.reader: LiveReader | None = None
         self.no_reader = ""
         try:
@@ -54,7 +54,7 @@ class Senses:
             store,
             scheme_by_name(policy.scheme),
             capacity=policy.max_sequences,
-            paused=lambda: not self._agreed(),
+            paused=lambda: not consent.current().allows_keeping(policy_hash),
             on_look=self._see,
             asked=self.prober.asked,
             quality=settings.quality,
@@ -75,7 +75,3 @@ class Senses:
         self.prober.see(seconds, look)
         if self.reader:
             self.reader.see(seconds, look)
-
-    def _agreed(self) -> bool:
-        now = self._consent.current()
-        return all(now.allows(scope, self._policy_hash) for scope in (Scope.CAPTURE, Scope.STORE))

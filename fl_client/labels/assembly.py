@@ -2,7 +2,7 @@
 
 from collections.abc import Sized
 
-from fl_client.consent import ConsentBook, Scope
+from fl_client.consent import ConsentBook
 from fl_client.labels.events import LabelSource, Together
 from fl_client.labels.prober import Prober
 from fl_client.labels.pseudo import PseudoLabels, Reader
@@ -16,9 +16,7 @@ def prober_for(policy: Policy, settings: LabelSettings, consent: ConsentBook, st
     policy_hash = policy.hash
 
     def allowed() -> bool:
-        now = consent.current()
-        agreed = now.allows(Scope.CAPTURE, policy_hash) and now.allows(Scope.STORE, policy_hash)
-        return agreed and len(store) < policy.max_sequences
+        return consent.current().allows_keeping(policy_hash) and len(store) < policy.max_sequences
 
     return Prober(scheme_by_name(policy.scheme), settings, allowed)
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fl_client.consent import ConsentBook, Scope, State
+from fl_client.consent import ConsentBook, State
 from fl_client.home import Enrolment
 from shared_models.errors import DataError
 
@@ -126,8 +126,7 @@ class Device:
 
     @property
     def may_look(self) -> bool:
-        consent, policy = self.consent.current(), self.enrolment.policy.hash
-        return consent.allows(Scope.CAPTURE, policy) and consent.allows(Scope.STORE, policy)
+        return self.consent.current().allows_keeping(self.enrolment.policy.hash)
 
     def agree_to(self, scopes: Collection[str]) -> None:
         """Puts `scopes` in the place of what was agreed to before. A pause goes on.

@@ -21,12 +21,13 @@ import torch
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Message, RecordDict
 from torch import Tensor
 
 from fl_client.app import client_app
 from fl_client.home import Enrolment, Home, Identity
 from fl_client.journal import Journal
+from fl_client.node import context_of
 from fl_client.participant import Participant
 from fl_client.transport import LineDownError, NodeConnection, connect
 from shared_models.data.labels import scheme_by_name
@@ -160,7 +161,7 @@ class LightDevice:
         task = self._connection.pull()
         if task is None:
             return "checkin", pause
-        self._reply = self._app(message=task, context=_context(task))
+        self._reply = self._app(message=task, context=context_of(task))
         return "task", self._enrolment.policy.reply_seconds
 
     def _debit(self, task: Task, began: int) -> Update:
@@ -213,13 +214,3 @@ def _run(
             calls.append(call)
             heapq.heappush(waiting, (due, calling.pop(done)))
     return calls
-
-
-def _context(task: Message) -> Context:
-    return Context(
-        run_id=task.metadata.run_id,
-        node_id=task.metadata.dst_node_id,
-        node_config={},
-        state=RecordDict(),
-        run_config={},
-    )
