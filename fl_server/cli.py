@@ -270,6 +270,24 @@ def pretrain(
     pretrain_and_show(path, order, threads)
 
 
+@app.command(epilog="Example: fl-server evaluate study --data ferplus:faces --out evaluation.html")
+def evaluate(
+    directory: Directory,
+    data: Annotated[str | None, typer.Option(help=f"{HELP} The benchmark's unless given.")] = None,
+    round_: Annotated[
+        str | None, typer.Option("--round", metavar="N|best", help="A round's model; the last one's unless given.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="A weights file in place of a round's model.")] = None,
+    file: Annotated[Path | None, typer.Option("--out", help="Also write it: .html, .md, .json or .svg.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a model on held-out data that nothing was chosen on: by emotion, with intervals and baselines."""
+    from fl_server.evaluation.evaluate import Order
+    from fl_server.evaluation.show import evaluate_and_show
+
+    evaluate_and_show(FederationFolder(directory), Order(data, round_, weights), file, as_json)
+
+
 def _brought(chain: Path | None, key: Path | None) -> "Brought | None":
     from fl_server.certificates import Brought
 

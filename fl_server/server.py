@@ -28,19 +28,17 @@ from fl_server.roster import Roster
 from fl_server.round_summary import RoundSummary
 from fl_server.scalars import Scalars
 from fl_server.settings import Settings
+from fl_server.starting_model import starting_model
 from fl_server.transport import Transport
 from shared_models.data.labels import scheme_by_name
-from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.data.sources import parse_spec
 from shared_models.data.splits import load_benchmark
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.networks.model import EmotionModel
-from shared_models.networks.starter import initial_model
 from shared_models.networks.weights import WeightsHeader
 from shared_models.privacy.ledger import Ledger
 from shared_models.resources import give_freed_memory_back
 
-INPUT_SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
 _MIB = 1 << 20
 _GRACE_SECONDS = 2.0
 log = logging.getLogger(__name__)
@@ -155,6 +153,5 @@ class Server:
         return start_enrolment(service, server, renewing_credentials(self._folder))
 
     def _initial(self) -> tuple[EmotionModel, WeightsHeader]:
-        chosen = self._settings.model
-        model, header, _ = initial_model(chosen.initial, chosen.name, chosen.scheme, INPUT_SHAPE)
+        model, header, _ = starting_model(self._settings.model)
         return model, header

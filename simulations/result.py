@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from shared_models.files import atomic_write
-from shared_models.networks.model import EmotionModel
 from shared_models.privacy.claims import Claim
 
 _LIBRARIES = ("attune", "torch", "flwr", "numpy", "opencv-python-headless")
@@ -31,15 +30,6 @@ class Stopwatch:
             "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB_A_UNIT / 1024, 1),
             "upload_bytes_per_update": upload_bytes,
         }
-
-
-def describe_model(model: EmotionModel, part: str) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "trainable": part,
-        "trained_parameters": sum(p.numel() for p in model.trainable(part).values()),
-    }
 
 
 def claim_rows(claims: Sequence[Claim]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from shared_models.data.sources import DataSpec, parse_spec
 from shared_models.errors import UsageError
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.metrics import Metrics, majority_baseline
+from shared_models.networks.describe import describe_model
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.starter import initial_model
 from shared_models.privacy.claims import claims_for
@@ -24,7 +25,7 @@ from simulations.engines import open_engine, require_engine
 from simulations.federation import Conduct
 from simulations.folds import SUMMARY, fold_populations, over_folds
 from simulations.populations import Plan, Population, populate, scheme_of, seen_in_pretraining
-from simulations.result import Stopwatch, claim_rows, describe_model, versions, write_result
+from simulations.result import Stopwatch, claim_rows, versions, write_result
 
 Progress = Callable[[str, int, int], None]
 INPUT_SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)

@@ -23,9 +23,9 @@ from fl_server.checkpoint import Checkpoints
 from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
 from fl_server.round_summary import RoundSummary, scores_of
-from fl_server.server import INPUT_SHAPE
 from fl_server.settings import load_settings
 from fl_server.setup import create_federation
+from fl_server.starting_model import INPUT_SHAPE
 from fl_server.verify.evidence import SIMULATED
 from fl_server.verify.lines import as_lines
 from shared_models.commandline import err, out

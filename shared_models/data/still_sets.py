@@ -1,7 +1,7 @@
 """Data sets of stills: each has an official split, and none names people.
 
-Their training images are parted by content: copies of one image always fall on the same side, and pretraining and
-simulated clients share no image.
+Their training images are parted by content: copies of one image always fall on the same side, and pretraining,
+choosing between models and simulated clients share no image.
 """
 
 from collections.abc import Callable
@@ -20,26 +20,31 @@ from shared_models.data.sources import DataSpec
 from shared_models.errors import DataError
 
 _PUBLIC_SHARE = 0.9
+_SELECTING_SHARE = 0.02  # of the public share, where a data set has no split of its own to choose models on
 
 
 @dataclass(frozen=True)
 class StillSet:
     """load: reads (path, split, scheme).
 
-    terms:   what the pictures may be used for
-    scoring: the splits that can score; the first one that is there does
-    copies:  whether the training split is known to hold copies of images that score
+    terms:     what the pictures may be used for
+    selecting: the splits that models can be chosen on; the first one that is there is taken. Empty: a part of training
+    reporting: the splits that can be reported on; likewise
+    copies:    whether a split is known to hold copies of another's images
     """
 
     name: str
     terms: str
     load: Callable[..., Sequences]
     training: str
-    scoring: tuple[str, ...]
+    selecting: tuple[str, ...]
+    reporting: tuple[str, ...]
     copies: bool
 
-    def scoring_split(self, path: Path) -> str:
-        return next((split for split in self.scoring if (path / split).is_dir()), self.scoring[-1])
+    @property
+    def public_share(self) -> float:
+        """The share of the training split that pretraining may see."""
+        return _PUBLIC_SHARE if self.selecting else _PUBLIC_SHARE - _SELECTING_SHARE
 
 
 def _ferplus(folder: Path, split: Split, scheme: LabelScheme) -> Sequences:
@@ -55,6 +60,7 @@ STILL_SETS = {
         "votes as soft labels; images from the FER2013 challenge, research use; labels MIT",
         _ferplus,
         "FER2013Train",
+        ("FER2013Valid", "FER2013Test"),
         ("FER2013Test", "FER2013Valid"),
         copies=True,
     ),
@@ -63,6 +69,7 @@ STILL_SETS = {
         "images from the FER2013 challenge, research use",
         load_fer2013,
         "Training",
+        ("PublicTest",),
         ("PrivateTest",),
         copies=True,
     ),
@@ -71,6 +78,7 @@ STILL_SETS = {
         "non-commercial research, by agreement with its authors",
         load_affectnet,
         "train_set",
+        (),
         ("val_set",),
         copies=False,
     ),
@@ -81,8 +89,8 @@ def public_stills(spec: DataSpec, scheme: LabelScheme) -> tuple[Sequences, str]:
     """The part of the training split that pretraining may see, and words that say what it is."""
     chosen = STILL_SETS[spec.kind]
     stills = _training(spec, scheme)
-    public = stills.take(np.flatnonzero(_places(stills) < _PUBLIC_SHARE))
-    part = f"{chosen.training} ({_PUBLIC_SHARE:.0%} of it, parted by content)"
+    public = stills.take(np.flatnonzero(_places(stills) < chosen.public_share))
+    part = f"{chosen.training} ({chosen.public_share:.0%} of it, parted by content)"
     return public, f"{len(public)} images of {chosen.name} {part}, {chosen.terms}"
 
 
@@ -92,15 +100,45 @@ def client_stills(spec: DataSpec, scheme: LabelScheme) -> Sequences:
     return stills.take(np.flatnonzero(_places(stills) >= _PUBLIC_SHARE))
 
 
-def scoring_stills(spec: DataSpec, scheme: LabelScheme) -> tuple[Sequences, str]:
-    """The official split that scores, without known copies of training images, and words that say what it is."""
+def selecting_stills(spec: DataSpec, scheme: LabelScheme) -> tuple[Sequences, str]:
+    """What models are chosen on, and words that say what it is. No image of it is trained on or reported on."""
     chosen = STILL_SETS[spec.kind]
-    split = chosen.scoring_split(spec.required_path)
+    if not chosen.selecting:
+        stills = _training(spec, scheme)
+        places = _places(stills)
+        part = stills.take(np.flatnonzero((places >= chosen.public_share) & (places < _PUBLIC_SHARE)))
+        return part, f"{_SELECTING_SHARE:.0%} of {chosen.training}, parted by content and not trained on"
+    split, reported = (_first_there(spec, splits) for splits in (chosen.selecting, chosen.reporting))
+    others = [chosen.training] if split == reported else [chosen.training, reported]
+    return _without_copies(spec, scheme, split, others)
+
+
+def scoring_stills(spec: DataSpec, scheme: LabelScheme) -> tuple[Sequences, str]:
+    """The official split that is reported on, without copies of training images, and words that say what it is."""
+    chosen = STILL_SETS[spec.kind]
+    return _without_copies(spec, scheme, _first_there(spec, chosen.reporting), [chosen.training])
+
+
+def one_split_for_both(spec: DataSpec) -> bool:
+    """Whether models are chosen on the split that is reported on, since no other is there."""
+    chosen = STILL_SETS[spec.kind]
+    return bool(chosen.selecting) and _first_there(spec, chosen.selecting) == _first_there(spec, chosen.reporting)
+
+
+def _first_there(spec: DataSpec, splits: tuple[str, ...]) -> str:
+    return next((split for split in splits if (spec.required_path / split).is_dir()), splits[0])
+
+
+def _without_copies(spec: DataSpec, scheme: LabelScheme, split: str, others: list[str]) -> tuple[Sequences, str]:
+    """The images of `split` that none of `others` holds too, and words that say which were left out."""
+    chosen = STILL_SETS[spec.kind]
     stills = chosen.load(spec.required_path, split, scheme)
-    if not chosen.copies:
-        return stills, split
-    kept = stills.take(unseen(stills, _training(spec, scheme)))
-    return kept, f"{split} without its {len(stills) - len(kept)} images that {chosen.training} holds too"
+    left_out = []
+    for other in others if chosen.copies else ():
+        kept = stills.take(unseen(stills, chosen.load(spec.required_path, other, scheme)))
+        left_out.append(f"without its {len(stills) - len(kept)} images that {other} holds too")
+        stills = kept
+    return stills, " ".join([split, ", ".join(left_out)]).strip()
 
 
 def _training(spec: DataSpec, scheme: LabelScheme) -> Sequences:

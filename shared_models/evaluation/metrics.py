@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from shared_models.errors import DataError
+from shared_models.evaluation.calibration import calibration_error
+from shared_models.evaluation.confusion import confusion_of, rates_of
 
-CALIBRATION_BINS = 15
 _SUM_TOLERANCE = 1e-3
 _SMALLEST = np.finfo(np.float64).eps
 """A probability below this counts as this, so that one sure mistake does not make the log loss infinite."""
@@ -80,7 +81,7 @@ def score(
     probabilities = _checked_probabilities(probabilities, len(classes))
     targets = _checked_targets(targets, len(probabilities), len(classes))
     predicted = probabilities.argmax(axis=1)
-    confusion = _confusion(targets, predicted, len(classes))
+    confusion = confusion_of(targets, predicted, len(classes))
     per_class, summary = _by_class(confusion, classes)
     own = probabilities[np.arange(len(targets)), targets]
     return Metrics(
@@ -107,7 +108,7 @@ def majority_baseline(targets: np.ndarray, classes: tuple[str, ...]) -> dict[str
     """
     targets = _checked_targets(targets, len(targets), len(classes))
     most_frequent = np.bincount(targets, minlength=len(classes)).argmax()
-    return _by_class(_confusion(targets, np.full_like(targets, most_frequent), len(classes)), classes)[1]
+    return _by_class(confusion_of(targets, np.full_like(targets, most_frequent), len(classes)), classes)[1]
 
 
 def majority_baseline_of(confusion: list[list[int]]) -> dict[str, float]:
@@ -117,46 +118,14 @@ def majority_baseline_of(confusion: list[list[int]]) -> dict[str, float]:
     return majority_baseline(np.repeat(np.arange(len(support)), support), classes)
 
 
-def calibration_error(probabilities: np.ndarray, targets: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
-    """Expected calibration error of (N, K) probabilities against (N,) targets.
-
-    The gap between accuracy and mean confidence within equal-width bins of confidence, ((m - 1)/M, m/M],
-    weighted by the share of samples in each: Guo et al. 2017, "On Calibration of Modern Neural Networks",
-    equation 3.
-    """
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == targets
-    inner_edges = np.linspace(0, 1, bins + 1)[1:-1]
-    bin_of = np.digitize(confidence, inner_edges, right=True)
-    gaps = np.bincount(bin_of, weights=correct - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(targets))
-
-
-def _confusion(targets: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """(K, K) counts, row = true class, column = predicted class."""
-    return np.bincount(targets * classes + predicted, minlength=classes * classes).reshape(classes, classes)
-
-
 def _by_class(confusion: np.ndarray, classes: tuple[str, ...]) -> tuple[dict[str, ClassScore], dict[str, float]]:
-    found, support, answered = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    precision, recall = _share(found, answered), _share(found, support)
-    f1 = _share(2 * found, support + answered)
+    rates = rates_of(confusion)
     per_class = {
-        name: ClassScore(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
+        name: ClassScore(float(rates.precision[i]), float(rates.recall[i]), float(rates.f1[i]), int(rates.support[i]))
         for i, name in enumerate(classes)
     }
-    present = support > 0
-    summary = {
-        "accuracy": float(found.sum() / support.sum()),
-        "uar": float(recall[present].mean()),
-        "macro_f1": float(f1[present].mean()),
-    }
-    return per_class, summary
-
-
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, and 0 where there is nothing."""
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+    means = {name: float(value) for name, value in rates.means().items()}
+    return per_class, {"accuracy": float(np.trace(confusion) / confusion.sum()), **means}
 
 
 def _by_subject(correct: np.ndarray, subjects: tuple[str | None, ...] | None) -> SubjectSpread | None:

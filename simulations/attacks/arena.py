@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from fl_server.server import INPUT_SHAPE
 from fl_server.settings import AggregationSettings, PolicySettings
+from fl_server.starting_model import INPUT_SHAPE
 from shared_models.data.labels import LabelScheme
 from shared_models.data.sources import parse_spec
 from shared_models.errors import UsageError

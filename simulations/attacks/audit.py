@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fl_server.server import INPUT_SHAPE
 from fl_server.settings import PolicySettings
+from fl_server.starting_model import INPUT_SHAPE
 from shared_models.data.sources import parse_spec
 from shared_models.errors import AuditError, UsageError
+from shared_models.networks.describe import describe_model
 from shared_models.networks.starter import initial_model
 from shared_models.privacy.accounting import epsilon_at
 from shared_models.privacy.claims import Claim, claims_for
@@ -21,7 +22,7 @@ from simulations.attacks.bounds import MuEstimate, OneRunBound, estimate_mu, one
 from simulations.attacks.for_report import FILE, audit_for_report
 from simulations.attacks.trial import Overheard, Progress, overhear
 from simulations.populations import Plan, populate, scheme_of
-from simulations.result import Stopwatch, claim_rows, describe_model, versions, write_result
+from simulations.result import Stopwatch, claim_rows, versions, write_result
 
 ERROR_RATE = 0.01
 """The probability, at most, with which an honest device is found to violate its claim."""

@@ -8,13 +8,14 @@ from typing import Any
 
 from fl_server.aggregation import rule_by_settings
 from shared_models.errors import UsageError
+from shared_models.networks.describe import describe_model
 from shared_models.resources import use_one_core
 from simulations.attacks.arena import TARGET, Arena, Outcome, Scenario
 from simulations.attacks.defences import DEFENCES, named
 from simulations.attacks.free_riders import FREE_RIDERS
 from simulations.attacks.malice import Attack
 from simulations.attacks.poisoning import poisoning_attacks
-from simulations.result import Stopwatch, describe_model, versions, write_result
+from simulations.result import Stopwatch, versions, write_result
 
 NOBODY = "nobody"
 POISONING, FREE_RIDING = "poisoning", "free-riders"

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from fl_client.training import local_update
-from fl_server.server import INPUT_SHAPE
 from fl_server.settings import PolicySettings
+from fl_server.starting_model import INPUT_SHAPE
 from shared_models.data.sequences import Sequences
 from shared_models.data.sources import parse_spec
 from shared_models.data.transforms import to_input
 from shared_models.errors import StorageError, UsageError
+from shared_models.networks.describe import describe_model
 from shared_models.networks.features import FeatureCache
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.starter import initial_model
@@ -30,7 +31,7 @@ from simulations.attacks.eigenfaces import Eigenfaces
 from simulations.attacks.likeness import by_chance, correlation, psnr, rank_of
 from simulations.attacks.reconstruction import label_of, pooled_state_of, reconstruct
 from simulations.populations import Plan, populate, scheme_of
-from simulations.result import Stopwatch, describe_model, versions, write_result
+from simulations.result import Stopwatch, versions, write_result
 
 WITHOUT, WITH = "without_noise", "with_noise"
 _MODEL = "cnn-lstm"

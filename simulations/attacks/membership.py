@@ -8,12 +8,13 @@ from typing import Any
 
 from scipy.stats import norm
 
+from shared_models.networks.describe import describe_model
 from shared_models.privacy.odds import detection_from_epsilon, detection_from_mu
 from shared_models.privacy.policy import Policy
 from shared_models.resources import use_one_core
 from simulations.attacks.pool import MembershipOptions, Pool
 from simulations.attacks.roc import Figure, auc, detection_at, estimate
-from simulations.result import Stopwatch, describe_model, versions, write_result
+from simulations.result import Stopwatch, versions, write_result
 
 WITHOUT = "without_noise"
 FALSE_ALARMS = 0.01

@@ -13,11 +13,12 @@ from fl_server.settings import load_settings
 from shared_models.commandline import out
 from shared_models.evaluation.metrics import Metrics, majority_baseline_of, metrics_from
 from shared_models.evaluation.table import comparison_table
+from shared_models.networks.describe import describe_model
 from shared_models.networks.model import EmotionModel
 from shared_models.privacy.claims import claims_for
 from simulations.demo.reference import Outcome
 from simulations.folds import SUMMARY
-from simulations.result import Stopwatch, claim_rows, describe_model, versions, write_result
+from simulations.result import Stopwatch, claim_rows, versions, write_result
 
 
 def write_demo_result(

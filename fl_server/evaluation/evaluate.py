@@ -1,0 +1,137 @@
+"""Evaluates one model: the same code that scores every round, on the part of a data source that is reported on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fl_server.evaluation.choosing import Chosen, choose
+from fl_server.evaluation.facts import Baselines, BaselineScores, Data, Evaluation, Model, Selection
+from fl_server.folder import FederationFolder
+from fl_server.settings import load_settings
+from shared_models.data.labels import scheme_by_name
+from shared_models.data.sequences import Sequences
+from shared_models.data.sources import DataSpec, parse_spec
+from shared_models.data.splits import HeldOut, load_held_out
+from shared_models.errors import DataError
+from shared_models.evaluation.baselines import per_person_baseline
+from shared_models.evaluation.benchmark import Benchmark
+from shared_models.evaluation.bootstrap import intervals
+from shared_models.evaluation.calibration import reliability
+from shared_models.evaluation.metrics import majority_baseline
+from shared_models.evaluation.scores import in_full
+from shared_models.networks.describe import describe_model
+from shared_models.networks.weights import weights_hash
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to evaluate. data: a data source; that of the settings where it is None. round, weights: see `choose`."""
+
+    data: str | None = None
+    round: str | None = None
+    weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What every section of an evaluation is made from: the model's answers (N, K) to the sequences."""
+
+    chosen: Chosen
+    sequences: Sequences
+    probabilities: np.ndarray
+
+
+def evaluate(folder: FederationFolder, order: Order, progress: Progress) -> Evaluation:
+    """Reads the folder and the data, and changes nothing. Sequences that the weights were trained on are left out.
+
+    Raises SettingsError where there is no federation, DataError where nothing can be scored, and what `choose` raises.
+    """
+    settings = load_settings(folder.settings)
+    chosen = choose(folder, settings, order.round, order.weights)
+    rounds_on = parse_spec(settings.benchmark.data)
+    spec = rounds_on if order.data is None else parse_spec(order.data)
+    held = load_held_out(spec, scheme_by_name(chosen.header.scheme), "report", progress)
+    benchmark = Benchmark(_not_trained_on(held.sequences, chosen.seen, spec), settings.model.trainable)
+    probabilities = benchmark.probabilities(chosen.model, progress=lambda done, all_: progress("scoring", done, all_))
+    scored = Scored(chosen, benchmark.sequences, probabilities)
+    targets, classes = scored.sequences.labels, scored.sequences.scheme.classes
+    return Evaluation(
+        study=settings.study.title,
+        data=_data(spec, held, scored),
+        model=_model(chosen, settings.model.trainable),
+        selection=Selection(
+            how=chosen.how,
+            by_scores=chosen.by_scores,
+            data=str(rounds_on),
+            same_data=held.one_for_both or (spec.kind == "manifest" and _same_source(spec, rounds_on)),
+        ),
+        metrics=in_full(benchmark.score_of(probabilities)),
+        intervals=intervals(probabilities, targets, classes, scored.sequences.subjects),
+        baselines=_baselines(scored.sequences),
+        reliability=reliability(probabilities, targets),
+    )
+
+
+def _not_trained_on(sequences: Sequences, seen: frozenset[str] | None, spec: DataSpec) -> Sequences:
+    fresh = [i for i, digest in enumerate(sequences.digests) if digest not in (seen or ())]
+    if len(sequences) and not fresh:
+        raise DataError(
+            f"There is nothing in {spec} to score the model on",
+            why=f"its weights were trained on all of the {len(sequences)} sequences",
+            fix="Name data that the weights were not trained on",
+        )
+    return sequences if len(fresh) == len(sequences) else sequences.take(fresh)
+
+
+def _data(spec: DataSpec, held: HeldOut, scored: Scored) -> Data:
+    subjects, seen = set(scored.sequences.subjects), scored.chosen.seen
+    left_out = len(held.sequences) - len(scored.sequences)
+    return Data(
+        spec=str(spec),
+        split=held.split,
+        scheme=scored.sequences.scheme.name,
+        subject_disjoint=_subject_disjoint(held.sequences, scored),
+        sequences=len(scored.sequences),
+        subjects=None if None in subjects else len(subjects),
+        trained_on=None if seen is None else left_out,
+    )
+
+
+def _subject_disjoint(everything: Sequences, scored: Scored) -> bool | None:
+    """False where somebody who is scored is in a sequence that was trained on; True where nothing was trained on."""
+    chosen, people = scored.chosen, set(scored.sequences.subjects)
+    if None in people or chosen.seen is None:
+        return None
+    named = zip(everything.subjects, everything.digests, strict=True)
+    if people & {who for who, digest in named if digest in chosen.seen}:
+        return False
+    return True if not chosen.seen and not chosen.round else None
+
+
+def _model(chosen: Chosen, part: str) -> Model:
+    return Model(
+        **describe_model(chosen.model, part),
+        source=chosen.source,
+        round=chosen.round,
+        hash=weights_hash(chosen.model.state_dict()),
+        training_data=chosen.header.training_data,
+    )
+
+
+def _baselines(sequences: Sequences) -> Baselines:
+    labels, classes = sequences.labels, sequences.scheme.classes
+    per_person = per_person_baseline(labels, classes, sequences.subjects)
+    return Baselines(
+        majority=BaselineScores(**majority_baseline(labels, classes)),
+        per_person=None if per_person is None else BaselineScores(**per_person),
+    )
+
+
+def _same_source(one: DataSpec, other: DataSpec) -> bool:
+    if one.path is None or other.path is None:
+        return one == other
+    return one.kind == other.kind and one.path.resolve() == other.path.resolve()

@@ -1,0 +1,97 @@
+"""The tables of an evaluation."""
+
+import numpy as np
+
+from fl_server.evaluation.facts import Evaluation
+from shared_models.evaluation.bootstrap import Interval, Intervals
+from shared_models.evaluation.sheets import Row, Sheet
+
+_ABSENT = "-"
+_MISTAKES = 6
+_NAMES = {
+    "accuracy": "Accuracy",
+    "uar": "Average recall (UAR)",
+    "macro_f1": "Macro F1",
+    "ece": "Calibration error (ECE)",
+}
+
+
+def scores_sheet(facts: Evaluation) -> Sheet:
+    """The whole, beside the two baselines."""
+    majority, per_person = facts.baselines.majority, facts.baselines.per_person
+    rows = []
+    for score, name in _NAMES.items():
+        beside = (getattr(baseline, score, None) for baseline in (majority, per_person))
+        rows.append(
+            (
+                name,
+                _figure(getattr(facts.metrics, score)),
+                _between(getattr(facts.intervals, score)),
+                *map(_figure, beside),
+            )
+        )
+    return Sheet(
+        "Scores",
+        ("Score", "Value", "95 %", "Majority", "Own mode"),
+        rows,
+        f"{_drawn(facts.intervals)} Majority: always the most frequent class. Own mode: for each person the class that"
+        f" this person shows most often. {_spread(facts)}".strip(),
+    )
+
+
+def emotions_sheet(facts: Evaluation) -> Sheet:
+    """Each class against the rest."""
+    rows: list[Row] = []
+    for name, scores in facts.metrics.per_class.items():
+        if scores.support:
+            figures = map(_figure, (scores.accuracy, scores.precision, scores.recall, scores.f1))
+            rows.append((name, *figures, _between(facts.intervals.per_class[name].f1), str(scores.support)))
+        else:
+            rows.append((name, *[_ABSENT] * 5, "0"))
+    return Sheet(
+        "By emotion",
+        ("Emotion", "Accuracy", "Precision", "Recall", "F1", "F1, 95 %", "Support"),
+        rows,
+        "Each class against the rest: accuracy is the share of all sequences that are rightly called so or rightly not,"
+        " and is high for every rare class.",
+    )
+
+
+def mistakes_sheet(facts: Evaluation) -> Sheet:
+    """The confusions that are the largest shares of their class."""
+    counts, classes = np.array(facts.metrics.confusion), list(facts.metrics.per_class)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    np.fill_diagonal(shares, 0)
+    largest = np.argsort(-shares, axis=None, kind="stable")[:_MISTAKES]
+    pairs = [(place // len(classes), place % len(classes)) for place in largest if shares.flat[place] > 0]
+    rows = [
+        (f"{classes[true]} taken for {classes[called]}", str(counts[true, called]), f"{shares[true, called]:.0%}")
+        for true, called in pairs
+    ]
+    return Sheet("Most frequent mistakes", ("Mistake", "Sequences", "Of its class"), rows)
+
+
+def _figure(value: float | None) -> str:
+    return _ABSENT if value is None else f"{value:.3f}"
+
+
+def _between(interval: Interval | None) -> str:
+    return _ABSENT if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
+
+
+def _drawn(intervals: Intervals) -> str:
+    if intervals.units < 2:
+        return "There is only one person, so nothing can be said of others."
+    if intervals.unit == "subject":
+        return f"95 %: bootstrap over {intervals.units} people, {intervals.draws} draws."
+    return f"95 %: bootstrap over {intervals.units} sequences, {intervals.draws} draws, since nobody is named."
+
+
+def _spread(facts: Evaluation) -> str:
+    spread = facts.metrics.by_subject
+    if spread is None:
+        return ""
+    return (
+        f"Accuracy of each person on their own: lowest {spread.minimum:.2f}, middle {spread.median:.2f}, highest"
+        f" {spread.maximum:.2f}, of {spread.subjects} people."
+    )

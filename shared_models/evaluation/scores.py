@@ -1,0 +1,60 @@
+"""A model's scores as `fl-server evaluate` and `fl-sim run` write them: what a benchmark says, in full."""
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from shared_models.evaluation.confusion import rates_of
+from shared_models.evaluation.metrics import Metrics, SubjectSpread
+
+
+class _Facts(BaseModel):
+    """The text below a field is its documentation; docs/evaluation.md lists every one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ClassScores(_Facts):
+    """One class against all others."""
+
+    accuracy: float
+    """share of all sequences that are rightly called this class or rightly not"""
+    precision: float
+    """of those called this class, the share that are; 0 where none is called so"""
+    recall: float
+    """of those that are this class, the share found; 0 where there is none"""
+    f1: float
+    """harmonic mean of precision and recall"""
+    support: int
+    """sequences of this class; 0 where the data has none"""
+
+
+class Scores(_Facts):
+    """What one model scores on one data set."""
+
+    accuracy: float
+    """share of sequences classified right"""
+    uar: float
+    """unweighted average recall over the classes present"""
+    macro_f1: float
+    """mean F1 over the classes present"""
+    per_class: dict[str, ClassScores]
+    """scores by class, in the order of the label scheme"""
+    confusion: list[list[int]]
+    """counts, one row a true class, one column a predicted class"""
+    log_loss: float
+    """mean negative log-likelihood, in nats"""
+    ece: float
+    """expected calibration error, 15 bins"""
+    by_subject: SubjectSpread | None
+    """accuracy of each person on their own, the lowest, the middle one and the highest; `null` where nobody is named"""
+
+
+def in_full(metrics: Metrics) -> Scores:
+    """The same with the accuracy of each class, which follows from the confusion."""
+    accuracies = rates_of(np.array(metrics.confusion)).accuracy
+    values = metrics.to_dict()
+    by_class = {
+        name: scores | {"accuracy": float(accuracy)}
+        for (name, scores), accuracy in zip(values["per_class"].items(), accuracies, strict=True)
+    }
+    return Scores.model_validate(values | {"per_class": by_class})
