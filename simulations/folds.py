@@ -13,6 +13,7 @@ from shared_models.data.people_sets import PEOPLE_SETS, everybody
 from shared_models.data.sequences import Sequences
 from shared_models.data.sources import DataSpec
 from shared_models.errors import DataError, UsageError
+from shared_models.evaluation.scores import class_scores
 from simulations.populations import BY_SUBJECT, Plan, Population, deal, populate
 
 SUMMARY = ("accuracy", "uar", "macro_f1")
@@ -46,7 +47,8 @@ def over_folds(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
     pooled: dict[str, Any] = {name: float(np.mean([score[name] for score in scores])) for name in SUMMARY}
     if "confusion" in scores[0]:
         pooled["confusion"] = np.sum([score["confusion"] for score in scores], axis=0).tolist()
-        pooled["per_class"] = _per_class(pooled["confusion"], list(scores[0]["per_class"]))
+        by_class = class_scores(pooled["confusion"], tuple(scores[0]["per_class"]))
+        pooled["per_class"] = {name: score.model_dump() for name, score in by_class.items()}
     return pooled | {"folds": list(scores)}
 
 
@@ -70,17 +72,3 @@ def _joined(parts: Sequence[Sequences]) -> Sequences:
         tuple(subject for part in parts for subject in part.subjects),
         tuple(digest for part in parts for digest in part.digests),
     )
-
-
-def _per_class(confusion: list[list[int]], classes: Sequence[str]) -> dict[str, dict[str, float]]:
-    counts = np.array(confusion)
-    hits, support, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
-    scores = {
-        "precision": hits / np.maximum(predicted, 1),
-        "recall": hits / np.maximum(support, 1),
-        "f1": 2 * hits / np.maximum(support + predicted, 1),
-    }
-    return {
-        name: {score: float(values[i]) for score, values in scores.items()} | {"support": int(support[i])}
-        for i, name in enumerate(classes)
-    }

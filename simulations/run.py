@@ -12,8 +12,10 @@ from fl_server.settings import AggregationSettings, PolicySettings
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.data.sources import DataSpec, parse_spec
 from shared_models.errors import UsageError
+from shared_models.evaluation.baselines import per_person_baseline
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.metrics import Metrics, majority_baseline
+from shared_models.evaluation.scores import in_full
 from shared_models.networks.describe import describe_model
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.starter import initial_model
@@ -61,6 +63,7 @@ class _Fold:
     after: Metrics
     reference: Metrics | None
     majority: dict[str, float]
+    per_person: dict[str, float] | None
     participations: int
     sizes: list[int]
     cohort: int
@@ -101,11 +104,12 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
         "model": describe_model(model, options.trainable)
         | {"initial": options.initial, "training_data": header.training_data},
         "federation": _federation(options, folds, policy),
-        "initial_metrics": over_folds([fold.before.to_dict() for fold in folds]),
-        "metrics": over_folds([fold.after.to_dict() for fold in folds]),
+        "initial_metrics": over_folds([in_full(fold.before).model_dump() for fold in folds]),
+        "metrics": over_folds([in_full(fold.after).model_dump() for fold in folds]),
         "baselines": {
             "majority": over_folds([fold.majority for fold in folds]),
-            "non_private": _non_private([fold.reference for fold in folds if fold.reference]),
+            "per_person": _over_known([fold.per_person for fold in folds]),
+            "non_private": _over_known([_summary(fold.reference) for fold in folds]),
         },
         "claims": claim_rows(
             claims_for(
@@ -156,7 +160,8 @@ def _run_fold(
     progress: Progress,
 ) -> _Fold:
     cohort, seed = cohort_of(options, policy, len(population.clients)), options.plan.seed
-    benchmark = Benchmark(population.held_out, options.trainable)
+    held_out = population.held_out
+    benchmark = Benchmark(held_out, options.trainable)
     with open_engine(
         options.engine, model, population.clients, seed, options.gradients, options.workers, conduct
     ) as engine:
@@ -173,7 +178,8 @@ def _run_fold(
         before=benchmark.score(model),
         after=after,
         reference=reference,
-        majority=majority_baseline(population.held_out.labels, population.held_out.scheme.classes),
+        majority=majority_baseline(held_out.labels, held_out.scheme.classes),
+        per_person=per_person_baseline(held_out.labels, held_out.scheme.classes, held_out.subjects),
         participations=participations,
         sizes=list(population.sizes),
         cohort=cohort,
@@ -193,9 +199,14 @@ def _data(spec: DataSpec, folds: list[_Fold]) -> dict[str, Any]:
     return {"spec": str(spec), "split": folds[0].split, "subject_disjoint": None if None in known else all(known)}
 
 
-def _non_private(references: list[Metrics]) -> dict[str, Any] | None:
-    rows = [{name: metrics.to_dict()[name] for name in SUMMARY} for metrics in references]
-    return over_folds(rows) if rows else None
+def _summary(reference: Metrics | None) -> dict[str, float] | None:
+    return None if reference is None else {name: getattr(reference, name) for name in SUMMARY}
+
+
+def _over_known(scores: list[dict[str, float] | None]) -> dict[str, Any] | None:
+    """Over the folds; None where they have none of it, which is so in all or in none."""
+    known = [score for score in scores if score is not None]
+    return over_folds(known) if known else None
 
 
 def _federation(options: Options, folds: list[_Fold], policy: Policy) -> dict[str, Any]:

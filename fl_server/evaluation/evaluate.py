@@ -11,6 +11,7 @@ from fl_server.evaluation.facts import Baselines, BaselineScores, Data, Evaluati
 from fl_server.folder import FederationFolder
 from fl_server.settings import load_settings
 from shared_models.data.labels import scheme_by_name
+from shared_models.data.remembered import shares_nobody
 from shared_models.data.sequences import Sequences
 from shared_models.data.sources import DataSpec, parse_spec
 from shared_models.data.splits import HeldOut, load_held_out
@@ -94,22 +95,19 @@ def _data(spec: DataSpec, held: HeldOut, scored: Scored) -> Data:
         spec=str(spec),
         split=held.split,
         scheme=scored.sequences.scheme.name,
-        subject_disjoint=_subject_disjoint(held.sequences, scored),
+        subject_disjoint=_subject_disjoint(spec, held, scored.chosen),
         sequences=len(scored.sequences),
         subjects=None if None in subjects else len(subjects),
         trained_on=None if seen is None else left_out,
     )
 
 
-def _subject_disjoint(everything: Sequences, scored: Scored) -> bool | None:
-    """False where somebody who is scored is in a sequence that was trained on; True where nothing was trained on."""
-    chosen, people = scored.chosen, set(scored.sequences.subjects)
-    if None in people or chosen.seen is None:
+def _subject_disjoint(spec: DataSpec, held: HeldOut, chosen: Chosen) -> bool | None:
+    """What the weights remember of people; of those before whose devices rounds were trained, nothing is known here."""
+    if chosen.seen is None:
         return None
-    named = zip(everything.subjects, everything.digests, strict=True)
-    if people & {who for who, digest in named if digest in chosen.seen}:
-        return False
-    return True if not chosen.seen and not chosen.round else None
+    apart = shares_nobody(chosen.seen, spec.kind, held.sequences)
+    return None if apart and chosen.round else apart
 
 
 def _model(chosen: Chosen, part: str) -> Model:

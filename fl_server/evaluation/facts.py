@@ -25,7 +25,7 @@ class Data(_Facts):
     scheme: str
     """name of the label scheme"""
     subject_disjoint: bool | None
-    """whether nobody in it was trained on; `null` where that is not known"""
+    """whether nobody in this split was trained on; `null` where that is not known"""
     sequences: int
     """how many sequences were scored"""
     subjects: int | None

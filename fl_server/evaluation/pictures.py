@@ -5,11 +5,11 @@ from markupsafe import Markup
 
 from fl_server.evaluation.facts import Evaluation
 from fl_server.report.blocks import Picture
-from fl_server.report.svg import AMBER, BLUE, INK, MUTED, PALE, PAPER, Axes, box, path, picture, text
+from fl_server.report.svg import AMBER, BLUE, GRID, INK, PALE, Axes, box, path, picture, text
 
 _WIDTH, _LEFT, _TOP, _SLANTED_TOP = 640, 112, 44, 110
 _MOST_UPRIGHT = 8
-_DARK = 0.55
+_DARKEST = 0.5  # so that the number can be read on every shade, on light and on dark paper
 
 
 def confusion_picture(facts: Evaluation) -> Picture:
@@ -41,36 +41,38 @@ def confusion_picture(facts: Evaluation) -> Picture:
         "confusion",
         (_WIDTH, round(top + tall * len(names) + 8)),
         "Rows: what sequences are. Columns: what they are called. Shade: share of the row",
-        f"{said[:1].upper()}{said[1:]}.",
+        _sentence(said),
         parts,
     )
 
 
 def reliability_picture(facts: Evaluation) -> Picture:
-    """How often the model is right in each bin of confidence; the diagonal is a model that is as good as it says."""
-    axes = Axes(44, 34, 400, 240, x_top=1, y_top=1)
-    bins = [found for found in facts.reliability if found.sequences]
-    most, width = max(found.sequences for found in bins), axes.width / len(facts.reliability)
+    """How often the model is right in each bin of confidence; the dashes are a model that is as good as it says."""
+    axes = Axes(44, 34, 450, 220, x_top=1, y_top=1)
+    bins, width = [found for found in facts.reliability if found.sequences], axes.width / len(facts.reliability)
     parts = axes.draw([0, 0.25, 0.5, 0.75, 1], [0, 0.25, 0.5, 0.75, 1], "the model's confidence", "share right")
     for found in bins:
         x, y = axes.at(found.up_to, found.accuracy)
         parts.append(box((x - width + 2, y), width - 4, axes.bottom - y, PALE))
-        tall = 40 * found.sequences / most
-        parts.append(box((x - width + 2, axes.bottom - tall), 4, tall, MUTED))
+        middle = (x - width / 2, axes.bottom - 6)
+        parts.append(text(middle, str(found.sequences), anchor="middle", colour=INK))
     parts += [
         path([axes.at(0, 0), axes.at(1, 1)], AMBER, dash="7 4"),
-        path([axes.at(found.confidence, found.accuracy) for found in bins], BLUE, width=2.5),
-        box((470, 40), 14, 12, PALE),
-        text((492, 51), "share right", colour=INK),
-        box((475, 62), 4, 14, MUTED),
-        text((492, 74), "sequences, in proportion", colour=INK),
-        path([(467, 92), (487, 92)], AMBER, dash="7 4"),
-        text((492, 96), "as good as it says", colour=INK),
+        path([(axes.right + 14, 50), (axes.right + 38, 50)], AMBER, dash="7 4"),
+        text((axes.right + 14, 68), "as good"),
+        text((axes.right + 14, 84), "as it says"),
+        text((axes.right + 14, axes.bottom - 6), "sequences"),
     ]
     described = "; ".join(
         f"at confidence {found.confidence:.2f} right on {found.accuracy:.0%} of {found.sequences}" for found in bins
     )
-    return picture("reliability", (640, 332), "How often the model is right, by its confidence", f"{described}.", parts)
+    return picture(
+        "reliability", (640, 304), "How often the model is right, by its confidence", _sentence(described), parts
+    )
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _column_name(x: float, y: float, name: str, slanted: bool) -> Markup:
@@ -83,10 +85,6 @@ def _cell(x: float, y: float, width: float, height: float, share: float, count: 
     """A shade that grows with the share, and the count; nothing is written where nothing was counted."""
     shade = Markup(
         '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}" fill-opacity="{:.3f}" stroke="{}"/>'
-    ).format(x, y, width, height, BLUE, share, PAPER)
-    if not count:
-        return [shade]
-    number = text(
-        (x + width / 2, y + height / 2 + 4), str(count), anchor="middle", colour=PAPER if share > _DARK else INK
-    )
-    return [shade, number]
+    ).format(x, y, width, height, BLUE, _DARKEST * share, GRID)
+    number = text((x + width / 2, y + height / 2 + 4), str(count), anchor="middle", colour=INK)
+    return [shade, number] if count else [shade]

@@ -47,6 +47,14 @@ def warnings(facts: Evaluation) -> list[str]:
     return said
 
 
+def _scores(facts: Evaluation) -> list[Block]:
+    return [scores_sheet(facts), emotions_sheet(facts)]
+
+
+def _mistakes(facts: Evaluation) -> list[Block]:
+    return [confusion_picture(facts), mistakes_sheet(facts), reliability_picture(facts)]
+
+
 def _provenance(facts: Evaluation) -> list[Block]:
     data, model = facts.data, facts.model
     people = "people not named" if data.subjects is None else f"{data.subjects} people"
@@ -65,9 +73,7 @@ def _provenance(facts: Evaluation) -> list[Block]:
 
 
 _SECTIONS: tuple[tuple[str, str, Callable[[Evaluation], list[Block]]], ...] = (
-    ("scores", "Scores", lambda facts: [scores_sheet(facts)]),
-    ("emotions", "By emotion", lambda facts: [emotions_sheet(facts)]),
-    ("confusion", "What is taken for what", lambda facts: [confusion_picture(facts), mistakes_sheet(facts)]),
-    ("calibration", "What confidence is worth", lambda facts: [reliability_picture(facts)]),
+    ("scores", "Scores", _scores),
+    ("mistakes", "Mistakes", _mistakes),
     ("provenance", "Where the figures come from", _provenance),
 )

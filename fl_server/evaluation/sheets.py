@@ -17,25 +17,20 @@ _NAMES = {
 
 
 def scores_sheet(facts: Evaluation) -> Sheet:
-    """The whole, beside the two baselines."""
-    majority, per_person = facts.baselines.majority, facts.baselines.per_person
+    """The whole, beside the baselines that there are."""
+    beside = [("Majority", facts.baselines.majority, "Majority: always the most frequent class.")]
+    if facts.baselines.per_person is not None:
+        words = "Own mode: for each person the class that this person shows most often."
+        beside.append(("Own mode", facts.baselines.per_person, words))
     rows = []
     for score, name in _NAMES.items():
-        beside = (getattr(baseline, score, None) for baseline in (majority, per_person))
-        rows.append(
-            (
-                name,
-                _figure(getattr(facts.metrics, score)),
-                _between(getattr(facts.intervals, score)),
-                *map(_figure, beside),
-            )
-        )
+        own = _figure(getattr(facts.metrics, score)), _between(getattr(facts.intervals, score))
+        rows.append((name, *own, *(_figure(getattr(baseline, score, None)) for _, baseline, _ in beside)))
     return Sheet(
-        "Scores",
-        ("Score", "Value", "95 %", "Majority", "Own mode"),
+        "The whole, beside answers that need no picture",
+        ("Score", "Value", "95 %", *(heading for heading, _, _ in beside)),
         rows,
-        f"{_drawn(facts.intervals)} Majority: always the most frequent class. Own mode: for each person the class that"
-        f" this person shows most often. {_spread(facts)}".strip(),
+        " ".join([_drawn(facts.intervals), *(words for _, _, words in beside), _spread(facts)]).strip(),
     )
 
 
@@ -49,11 +44,11 @@ def emotions_sheet(facts: Evaluation) -> Sheet:
         else:
             rows.append((name, *[_ABSENT] * 5, "0"))
     return Sheet(
-        "By emotion",
+        "Each emotion against the rest",
         ("Emotion", "Accuracy", "Precision", "Recall", "F1", "F1, 95 %", "Support"),
         rows,
-        "Each class against the rest: accuracy is the share of all sequences that are rightly called so or rightly not,"
-        " and is high for every rare class.",
+        "Accuracy is the share of all sequences that are rightly called so or rightly not: it is high for every rare"
+        " emotion." + _certain(facts.intervals),
     )
 
 
@@ -85,6 +80,13 @@ def _drawn(intervals: Intervals) -> str:
     if intervals.unit == "subject":
         return f"95 %: bootstrap over {intervals.units} people, {intervals.draws} draws."
     return f"95 %: bootstrap over {intervals.units} sequences, {intervals.draws} draws, since nobody is named."
+
+
+def _certain(intervals: Intervals) -> str:
+    of_f1 = [scores.f1 for scores in intervals.per_class.values() if scores.f1]
+    if all(interval.low < interval.high for interval in of_f1):
+        return ""
+    return " An interval without width says that there was no mistake to draw, not that there never will be."
 
 
 def _spread(facts: Evaluation) -> str:

@@ -30,7 +30,7 @@ def as_html(facts: Evaluation) -> str:
     page = blocks.Page(
         overline="Evaluation of an emotion model",
         title=facts.study,
-        badge=f"{facts.model.name}, {_which(facts)}, on {facts.data.split}",
+        badge=f"{facts.model.name}, {_which(facts)}",
         draft=False,
         notices=[Paragraph(sentence, "alarm") for sentence in warnings(facts)],
         sections=[

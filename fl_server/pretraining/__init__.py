@@ -17,6 +17,7 @@ from fl_server.pretraining.recipe import Recipe
 from fl_server.pretraining.temporal import temporal_stage
 from shared_models.canonical import canonical_hash
 from shared_models.data.labels import scheme_by_name
+from shared_models.data.remembered import digests_of, together
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES, Sequences
 from shared_models.data.sources import parse_spec
 from shared_models.data.splits import load_public
@@ -82,7 +83,8 @@ def pretrain_to(
             input_shape=(SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE),
             training_data=description,
         )
-        save_model(path, model, header, sorted(given | set(public.digests)))
+        seen = together(given, digests_of(parse_spec(order.data).kind, public))
+        save_model(path, model, header, sorted(seen))
         journal.remove()
     return journal.spent()
 

@@ -51,10 +51,20 @@ class Scores(_Facts):
 
 def in_full(metrics: Metrics) -> Scores:
     """The same with the accuracy of each class, which follows from the confusion."""
-    accuracies = rates_of(np.array(metrics.confusion)).accuracy
-    values = metrics.to_dict()
-    by_class = {
-        name: scores | {"accuracy": float(accuracy)}
-        for (name, scores), accuracy in zip(values["per_class"].items(), accuracies, strict=True)
+    by_class = class_scores(metrics.confusion, tuple(metrics.per_class))
+    return Scores.model_validate(metrics.to_dict() | {"per_class": by_class})
+
+
+def class_scores(confusion: list[list[int]], classes: tuple[str, ...]) -> dict[str, ClassScores]:
+    """confusion: K x K counts, row = true class, column = predicted class"""
+    rates = rates_of(np.array(confusion))
+    return {
+        name: ClassScores(
+            accuracy=rates.accuracy[i],
+            precision=rates.precision[i],
+            recall=rates.recall[i],
+            f1=rates.f1[i],
+            support=rates.support[i],
+        )
+        for i, name in enumerate(classes)
     }
-    return Scores.model_validate(values | {"per_class": by_class})

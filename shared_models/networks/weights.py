@@ -51,14 +51,14 @@ def norm_of(weights: Mapping[str, Tensor]) -> float:
 
 
 def save_model(path: Path, model: EmotionModel, header: WeightsHeader, seen: Sequence[str] = ()) -> None:
-    """Writes the model, its header and the digests of the sequences it was trained on to `path`, atomically."""
+    """Writes the model, its header and the digests of what it was trained on to `path`, atomically."""
     tensors = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
     tensors[_SEEN_KEY] = torch.from_numpy(_pack(seen))
     atomic_write(path, save(tensors, metadata={_HEADER_KEY: header.model_dump_json()}))
 
 
 def load_model(path: Path) -> tuple[EmotionModel, WeightsHeader, frozenset[str]]:
-    """The model in `path`, its header, and the digests of the sequences it was trained on.
+    """The model in `path`, its header, and the digests of what it was trained on (`data/remembered.py`).
 
     Raises ModelError where the file is missing, is not safetensors, or does not fit the model that it names.
     """
