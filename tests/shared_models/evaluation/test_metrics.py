@@ -5,10 +5,10 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
 from shared_models.errors import DataError
+from shared_models.evaluation.calibration import calibration_error
 from shared_models.evaluation.metrics import (
     ClassScore,
     SubjectSpread,
-    calibration_error,
     majority_baseline,
     score,
 )
