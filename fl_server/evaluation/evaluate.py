@@ -68,7 +68,7 @@ def evaluate(folder: FederationFolder, order: Order, progress: Progress) -> Eval
             how=chosen.how,
             by_scores=chosen.by_scores,
             data=str(rounds_on),
-            same_data=held.one_for_both or (spec.kind == "manifest" and _same_source(spec, rounds_on)),
+            same_data=held.one_for_both or _one_manifest(spec, rounds_on),
         ),
         metrics=in_full(benchmark.score_of(probabilities)),
         intervals=intervals(probabilities, targets, classes, scored.sequences.subjects),
@@ -129,7 +129,6 @@ def _baselines(sequences: Sequences) -> Baselines:
     )
 
 
-def _same_source(one: DataSpec, other: DataSpec) -> bool:
-    if one.path is None or other.path is None:
-        return one == other
-    return one.kind == other.kind and one.path.resolve() == other.path.resolve()
+def _one_manifest(spec: DataSpec, other: DataSpec) -> bool:
+    """Whether both are the same manifest: it is one part, and its author says which."""
+    return spec.kind == other.kind == "manifest" and spec.required_path.resolve() == other.required_path.resolve()

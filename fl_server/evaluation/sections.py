@@ -52,7 +52,8 @@ def _scores(facts: Evaluation) -> list[Block]:
 
 
 def _mistakes(facts: Evaluation) -> list[Block]:
-    return [confusion_picture(facts), mistakes_sheet(facts), reliability_picture(facts)]
+    mistakes = mistakes_sheet(facts)
+    return [confusion_picture(facts), *([mistakes] if mistakes.rows else []), reliability_picture(facts)]
 
 
 def _provenance(facts: Evaluation) -> list[Block]:

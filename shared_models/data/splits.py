@@ -35,8 +35,8 @@ Part = Literal["select", "report"]
 class HeldOut:
     """One of the two parts that no model is trained on.
 
-    split:          what it is, in words
-    one_for_both:   whether the source has no second such part, so that models are chosen and reported on the same
+    split:        what it is, in words
+    one_for_both: whether only one of a data set's two such splits is there, so that it is both chosen and reported on
     """
 
     sequences: Sequences
@@ -74,9 +74,7 @@ def load_held_out(spec: DataSpec, scheme: LabelScheme, part: Part, progress: Pro
         return HeldOut(to_sequences(stills), words, one_split_for_both(spec))
     data = (selecting_people if part == "select" else scoring_people)(spec, scheme, progress)
     chosen = PEOPLE_SETS[spec.kind]
-    return HeldOut(
-        data, chosen.selecting_who if part == "select" else chosen.scoring_who, one_for_both=spec.kind == "manifest"
-    )
+    return HeldOut(data, chosen.selecting_who if part == "select" else chosen.scoring_who)
 
 
 def load_benchmark(spec: DataSpec, scheme: LabelScheme, progress: Progress = _silent) -> Sequences:
