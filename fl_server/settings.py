@@ -144,7 +144,7 @@ class CheckpointSettings(_Section):
 
 
 class BenchmarkSettings(_Section):
-    """What every global model is scored on: a data source, such as `synthetic` or `daisee:DIR`."""
+    """What every global model is scored on: the part to choose on of a data source, such as `daisee:DIR`."""
 
     data: str = "synthetic"
 
