@@ -1,6 +1,6 @@
 """The benchmark protocol: one held-out set scores every model the same way."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -38,16 +38,22 @@ class Benchmark:
         A sequence's class is the majority of its votes. The model is left as it was found.
         Raises ModelError where the logits are not finite or not (B, K).
         """
-        probabilities = self.probabilities(model, batch)
+        return self.score_of(self.probabilities(model, batch))
+
+    def score_of(self, probabilities: np.ndarray) -> Metrics:
+        """Scores of a model by what `probabilities` says of it."""
         return score(probabilities, self.sequences.labels, self.sequences.scheme.classes, self.sequences.subjects)
 
-    def probabilities(self, model: EmotionModel, batch: int = 2) -> np.ndarray:
-        """(N, K) float64, what `score` scores."""
-        rows = []
+    def probabilities(
+        self, model: EmotionModel, batch: int = 2, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> np.ndarray:
+        """(N, K) float64: the model's answers, in the order of the sequences. Raises ModelError as `score` does."""
+        rows, total = [], len(self.sequences)
         with _evaluating(model), torch.inference_mode():
-            for start in range(0, len(self.sequences), batch):
-                logits = self._logits(model, range(start, min(start + batch, len(self.sequences))))
-                rows.append(logits.double().softmax(dim=1).numpy())
+            for start in range(0, total, batch):
+                end = min(start + batch, total)
+                rows.append(self._logits(model, range(start, end)).double().softmax(dim=1).numpy())
+                progress(end, total)
         return np.concatenate(rows)
 
     def _logits(self, model: EmotionModel, rows: range) -> torch.Tensor:

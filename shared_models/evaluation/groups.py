@@ -10,12 +10,15 @@ from pydantic import BaseModel, ConfigDict
 
 from shared_models.data.sequences import Sequences
 from shared_models.evaluation.resampling import (
+    ABSENT,
+    DRAWS,
     UNIT_WORDS,
     Estimate,
     Unit,
     accuracy,
     count_by_unit,
     estimate,
+    interval_words,
     macro_f1,
     uar,
     unit_of,
@@ -95,35 +98,33 @@ def measure_groups(probabilities: np.ndarray, benchmark: Sequences) -> tuple[Tra
 def trait_sheet(trait: Trait) -> Sheet:
     """One row a group."""
     notes = [
-        f"UAR and macro F1 are over the {len(trait.classes)} classes that all have." if trait.classes else "",
-        _gap_words(trait.gap) if trait.gap else "",
-        f"Brackets: 95 % intervals over {UNIT_WORDS[trait.unit]}.",
+        f"95 %: bootstrap over {UNIT_WORDS[trait.unit]}, {DRAWS} draws.",
+        f"UAR and macro F1 are over the {len(trait.classes)} classes that all groups have." if trait.classes else "",
+        f"Gap: {trait.gap.best} minus {trait.gap.worst}." if trait.gap else "",
         f"Too few: under {MIN_SUBJECTS} people, {MIN_SEQUENCES} sequences or {MIN_CLASSES} classes in common.",
     ]
-    headings = (trait.name.capitalize(), "People", "Sequences", "Accuracy", "UAR", "Macro F1")
-    return Sheet(f"Groups by {trait.name}", headings, [*map(_row, trait.groups)], " ".join(filter(None, notes)))
+    headings = (trait.name.capitalize(), "People", "Sequences", "Accuracy", "UAR", "95 %", "Macro F1")
+    rows = [*map(_row, trait.groups), *([_gap_row(trait.gap)] if trait.gap else [])]
+    return Sheet(f"Groups by {trait.name}", headings, rows, " ".join(filter(None, notes)))
 
 
 def _row(group: Group) -> Row:
     own = group.scores
     if own is None:
-        return group.value, "too few", "", "", "", ""
+        return group.value, "too few", *[ABSENT] * 5
     return (
         group.value,
         str(own.subjects),
         str(own.sequences),
         f"{own.accuracy.value:.3f}",
-        _with_interval(own.uar),
+        f"{own.uar.value:.3f}",
+        interval_words(own.uar),
         f"{own.macro_f1.value:.3f}",
     )
 
 
-def _gap_words(gap: Gap) -> str:
-    return f"Gap in UAR, {gap.best} minus {gap.worst}: {_with_interval(gap.uar)}."
-
-
-def _with_interval(score: Estimate) -> str:
-    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
+def _gap_row(gap: Gap) -> Row:
+    return "gap", *[ABSENT] * 3, f"{gap.uar.value:.3f}", interval_words(gap.uar), ABSENT
 
 
 def _measure(name: str, probabilities: np.ndarray, benchmark: Sequences) -> Trait:

@@ -13,12 +13,16 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from shared_models.evaluation.confusion import rates_of, share
+
 DRAWS, SEED = 1000, 0
 _PERCENTILES = 2.5, 97.5
 
 Score = Callable[..., np.ndarray]
 Unit = Literal["subject", "sequence"]
 UNIT_WORDS: dict[Unit, str] = {"subject": "people", "sequence": "sequences"}
+ABSENT = "-"
+"""The cell of a table that has nothing to say."""
 _ALL = slice(None)
 
 
@@ -77,22 +81,26 @@ def estimate(score: Score, *counts: np.ndarray) -> Estimate:
     return Estimate(value=value, low=float(low), high=float(high))
 
 
+def interval_words(score: Estimate, form: str = ".3f") -> str:
+    """Its interval as a cell of a table."""
+    return ABSENT if score.low is None else f"{score.low:{form}} to {score.high:{form}}"
+
+
 def accuracy(counts: np.ndarray) -> np.ndarray:
     """Share of right answers: (..., K, K) -> (...)."""
-    return _share(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
+    return _mean(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
 
 
 def uar(counts: np.ndarray, among: slice | list[int] = _ALL) -> np.ndarray:
     """Mean recall of the classes that occur, of those in `among`: (..., K, K) -> (...)."""
-    found, support = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1)
-    return _mean_of_present(_share(found, support)[..., among], support[..., among])
+    rates = rates_of(counts)
+    return _mean_of_present(rates.recall[..., among], rates.support[..., among])
 
 
 def macro_f1(counts: np.ndarray, among: slice | list[int] = _ALL) -> np.ndarray:
     """Mean F1 of the classes that occur, of those in `among`: (..., K, K) -> (...)."""
-    found, support = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1)
-    f1 = _share(2 * found, support + counts.sum(axis=-2))
-    return _mean_of_present(f1[..., among], support[..., among])
+    rates = rates_of(counts)
+    return _mean_of_present(rates.f1[..., among], rates.support[..., among])
 
 
 @lru_cache(maxsize=2)
@@ -104,9 +112,9 @@ def _draws(units: int) -> np.ndarray:
 
 def _mean_of_present(values: np.ndarray, support: np.ndarray) -> np.ndarray:
     present = support > 0
-    return _share(np.where(present, values, 0).sum(axis=-1), present.sum(axis=-1))
+    return _mean((values * present).sum(axis=-1), present.sum(axis=-1))
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, and NaN where there is nothing."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
+def _mean(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """NaN where there is nothing to average."""
+    return np.where(count > 0, share(total, count), np.nan)

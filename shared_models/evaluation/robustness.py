@@ -10,12 +10,15 @@ from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.corruptions import CORRUPTIONS, DROPPED_FRAMES, Corruption, corrupt
 from shared_models.evaluation.metrics import score
 from shared_models.evaluation.resampling import (
+    ABSENT,
+    DRAWS,
     UNIT_WORDS,
     Estimate,
     Unit,
     accuracy,
     count_by_unit,
     estimate,
+    interval_words,
     macro_f1,
     uar,
     unit_of,
@@ -94,22 +97,25 @@ class Robustness(_Facts):
 def measure_robustness(
     model: EmotionModel,
     benchmark: Sequences,
+    clean: np.ndarray,
     *,
     stills: bool = False,
     progress: Progress = lambda stage, done, total: None,
 ) -> Robustness:
-    """Scores `model`, whose output is categorical, on `benchmark` and on each corrupted form of it: a pass for each.
+    """Scores `model`, whose output is categorical, on each corrupted form of `benchmark`: a pass over it for each.
 
+    clean:  (N, K), what `Benchmark.probabilities` says of the model
     stills: the sequences are stills before a moving camera
     """
     chosen = [corruption for corruption in CORRUPTIONS if not (stills and corruption.slice == DROPPED_FRAMES)]
-    progress(_STAGE, 0, len(chosen) + 1)
-    clean, slices = Benchmark(benchmark).probabilities(model), []
-    for number, corruption in enumerate(chosen, start=1):
-        progress(_STAGE, number, len(chosen) + 1)
-        seen = Benchmark(corrupt(benchmark, corruption)).probabilities(model)
+    slices = list[Slice]()
+
+    def follow(done: int, total: int) -> None:
+        progress(_STAGE, len(slices) * total + done, len(chosen) * total)
+
+    for corruption in chosen:
+        seen = Benchmark(corrupt(benchmark, corruption)).probabilities(model, progress=follow)
         slices.append(_slice(corruption, clean, seen, benchmark))
-    progress(_STAGE, len(chosen) + 1, len(chosen) + 1)
     return Robustness(
         sequences=len(benchmark),
         unit=unit_of(benchmark.subjects),
@@ -122,21 +128,18 @@ def measure_robustness(
 
 def robustness_sheet(facts: Robustness) -> Sheet:
     """One row a corruption and severity, below that of the clean benchmark."""
-    clean = ("clean", "", f"{facts.clean.uar:.3f}", f"{facts.clean.macro_f1:.3f}", "")
-    note = (
-        f"The change is against the clean benchmark, with its paired 95 % interval over {facts.units}"
-        f" {UNIT_WORDS[facts.unit]}."
-    )
+    clean = ("clean", ABSENT, f"{facts.clean.uar:.3f}", f"{facts.clean.macro_f1:.3f}", ABSENT, ABSENT)
+    note = f"Change: against clean. 95 %: paired bootstrap over {facts.units} {UNIT_WORDS[facts.unit]}, {DRAWS} draws."
     if facts.stills:
         note += " Lost frames are left out: they cannot matter for stills."
-    headings = ("Slice", "Severity", "UAR", "Macro F1", "Change of UAR")
+    headings = ("Slice", "Severity", "UAR", "Macro F1", "Change of UAR", "95 %")
     return Sheet("Robustness", headings, [clean, *map(_row, facts.slices)], note)
 
 
 def _row(part: Slice) -> Row:
     scores, change = part.scores, part.change.uar
-    interval = f" [{change.low:+.3f}, {change.high:+.3f}]" if change.low is not None else ""
-    return part.slice, part.severity, f"{scores.uar:.3f}", f"{scores.macro_f1:.3f}", f"{change.value:+.3f}{interval}"
+    own = f"{scores.uar:.3f}", f"{scores.macro_f1:.3f}"
+    return part.slice, part.severity, *own, f"{change.value:+.3f}", interval_words(change, "+.3f")
 
 
 def _slice(corruption: Corruption, clean: np.ndarray, seen: np.ndarray, benchmark: Sequences) -> Slice:

@@ -74,7 +74,7 @@ def test_a_group_of_few_people_or_sequences_gets_no_number(few: tuple[int, dict[
     assert trait.groups[0].scores is not None
     assert trait.groups[1].scores is None
     assert trait.gap is None
-    assert trait_sheet(trait).rows[1] == ("male", "too few", "", "", "", "")
+    assert trait_sheet(trait).rows[1] == ("male", "too few", *["-"] * 5)
 
 
 def test_a_small_group_does_not_narrow_what_the_others_are_compared_on() -> None:
@@ -126,7 +126,8 @@ def test_the_sheet_gives_the_gap_and_what_was_compared() -> None:
     trait = measured(female=(6, {0: (4, 4), 1: (2, 1)}), male=(5, {0: (4, 2), 1: (2, 1)}))
     sheet = trait_sheet(trait)
     assert sheet.headings[0] == "Gender"
-    assert sheet.rows[1] == ("male", "5", "30", "0.500", "0.500 [0.500, 0.500]", "0.667")
-    assert "Gap in UAR, female minus male: 0.250 [0.250, 0.250]." in sheet.note
-    assert "over the 2 classes that all have" in sheet.note
+    assert sheet.rows[1] == ("male", "5", "30", "0.500", "0.500", "0.500 to 0.500", "0.667")
+    assert sheet.rows[2] == ("gap", "-", "-", "-", "0.250", "0.250 to 0.250", "-")
+    assert "Gap: female minus male." in sheet.note
+    assert "over the 2 classes that all groups have" in sheet.note
     assert Trait.model_validate(json.loads(trait.model_dump_json())) == trait
