@@ -99,7 +99,9 @@ def trait_sheet(trait: Trait) -> Sheet:
     """One row a group."""
     notes = [
         f"95 %: bootstrap over {UNIT_WORDS[trait.unit]}, {DRAWS} draws.",
-        f"UAR and macro F1 are over the {len(trait.classes)} classes that all groups have." if trait.classes else "",
+        f"UAR and macro F1: over the {len(trait.classes)} classes that all judged groups have."
+        if trait.classes
+        else "",
         f"Gap: {trait.gap.best} minus {trait.gap.worst}." if trait.gap else "",
         f"Too few: under {MIN_SUBJECTS} people, {MIN_SEQUENCES} sequences or {MIN_CLASSES} classes in common.",
     ]

@@ -129,10 +129,11 @@ def measure_robustness(
 def robustness_sheet(facts: Robustness) -> Sheet:
     """One row a corruption and severity, below that of the clean benchmark."""
     clean = ("clean", ABSENT, f"{facts.clean.uar:.3f}", f"{facts.clean.macro_f1:.3f}", ABSENT, ABSENT)
-    note = f"Change: against clean. 95 %: paired bootstrap over {facts.units} {UNIT_WORDS[facts.unit]}, {DRAWS} draws."
+    drawn = f"{facts.units} {UNIT_WORDS[facts.unit]}"
+    note = f"Change: of the UAR, against clean. 95 %: paired bootstrap over {drawn}, {DRAWS} draws."
     if facts.stills:
         note += " Lost frames are left out: they cannot matter for stills."
-    headings = ("Slice", "Severity", "UAR", "Macro F1", "Change of UAR", "95 %")
+    headings = ("Slice", "Severity", "UAR", "Macro F1", "Change", "95 %")
     return Sheet("Robustness", headings, [clean, *map(_row, facts.slices)], note)
 
 

@@ -129,5 +129,5 @@ def test_the_sheet_gives_the_gap_and_what_was_compared() -> None:
     assert sheet.rows[1] == ("male", "5", "30", "0.500", "0.500", "0.500 to 0.500", "0.667")
     assert sheet.rows[2] == ("gap", "-", "-", "-", "0.250", "0.250 to 0.250", "-")
     assert "Gap: female minus male." in sheet.note
-    assert "over the 2 classes that all groups have" in sheet.note
+    assert "over the 2 classes that all judged groups have" in sheet.note
     assert Trait.model_validate(json.loads(trait.model_dump_json())) == trait
