@@ -71,4 +71,5 @@ def _joined(parts: Sequence[Sequences]) -> Sequences:
         np.concatenate([part.targets for part in parts]),
         tuple(subject for part in parts for subject in part.subjects),
         tuple(digest for part in parts for digest in part.digests),
+        {name: tuple(value for part in parts for value in part.groups[name]) for name in parts[0].groups},
     )

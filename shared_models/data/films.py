@@ -2,9 +2,9 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Clip:
     region:     left, top, right, bottom of the part of the picture to look at, as shares of its size
     cropped:    it shows a face and nothing else, so that none is looked for
     where:      the line that lists it, for errors; empty where the path says enough
+    groups:     what the data set says of who is seen, such as {"gender": "female"}
     """
 
     name: str
@@ -49,6 +50,7 @@ class Clip:
     region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     cropped: bool = False
     where: str = ""
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     def frames(self) -> list[np.ndarray]:
         """SEQUENCE_FRAMES frames, or the one of a still: (H, W, 3) uint8 BGR, the region only."""
@@ -124,12 +126,14 @@ def read_films(
         kept.append((clip, film))
         films.append(move_camera(film.crops[0], film.digest) if is_still(clip.path) else film.crops)
     _report_drops(origin, dropped, len(listed))
+    traits = sorted({name for clip, _ in kept for name in clip.groups})
     return Sequences(
         scheme=scheme,
         frames=np.stack(films)[:, :, None],
         targets=np.eye(len(scheme.classes), dtype=np.float32)[[clip.target for clip, _ in kept]],
         subjects=tuple(clip.subject for clip, _ in kept),
         digests=tuple(film.digest for _, film in kept),
+        groups={name: tuple(clip.groups.get(name) for clip, _ in kept) for name in traits},
     )
 
 

@@ -20,6 +20,7 @@ EMOTIONS = {
     "sad": "sadness", "sur": "surprise",
 }  # fmt: skip
 _UTTERANCE = re.compile(r"\[([\d.]+) - ([\d.]+)\]\t((Ses\d\d)([FM])_\w+_([FM])\w+)\t(\w+)\t")
+_GENDERS = {"F": "female", "M": "male"}
 _BAND = 0.22, 0.78  # of the height: above and below, the picture is black
 _LAYOUT = (
     "Unpack IEMOCAP_full_release so that the folder holds Session1 to Session5, each with dialog/avi/DivX and"
@@ -62,7 +63,8 @@ def _clip(utterance: re.Match[str], video: Path, target: int) -> Clip:
     # The actor with the markers sits on the left of the picture.
     left, right = (0.0, 0.5) if speaker == marked else (0.5, 1.0)
     region = left, _BAND[0], right, _BAND[1]
-    return Clip(name, session + speaker, target, video, float(start), float(end), region)
+    gender = {"gender": _GENDERS[speaker]}
+    return Clip(name, session + speaker, target, video, float(start), float(end), region, groups=gender)
 
 
 def _read_utterances(table: Path) -> list[re.Match[str]]:

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from shared_models.data.films import Clip, naming
@@ -16,20 +16,23 @@ def manifest_clips(path: Path, scheme: LabelScheme) -> list[Clip]:
     """The lines of the manifest at `path`, all checked before any clip is opened.
 
     Columns: clip_id, subject_id (may be empty), label, path (relative to the manifest's folder), and if
-    wanted start and end (seconds, videos only) and faces (`cropped` where the images are faces already, so
-    that none is looked for). Other columns are ignored.
+    wanted start and end (seconds, videos only), faces (`cropped` where the images are faces already, so
+    that none is looked for), and `group` or `group_NAME`: a trait of who is seen, empty where it is not known.
+    Other columns are ignored.
 
     Raises DataError, naming the line, where one cannot be used.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines, restval="")
-            _check_columns(path, reader.fieldnames or ())
+            columns = reader.fieldnames or ()
+            _check_columns(path, columns)
+            traits = {column: trait for column in columns if (trait := _trait(column))}
             clips = []
             for row in reader:
                 where = f"Line {reader.line_num} of {path}"
                 with naming(where):
-                    clips.append(_parse(row, where, path.parent, scheme))
+                    clips.append(_parse(row, where, path.parent, scheme, traits))
     except OSError as error:
         raise DataError(f"The manifest {path} cannot be read", why=error.strerror or "") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -44,11 +47,16 @@ def _check_columns(path: Path, columns: Iterable[str]) -> None:
     if missing:
         raise DataError(
             f"Line 1 of {path} lacks the column {', '.join(missing)}",
-            fix=f"Begin the manifest with the line {','.join(_REQUIRED)}[,start,end,faces]",
+            fix=f"Begin the manifest with the line {','.join(_REQUIRED)}[,start,end,faces,group]",
         )
 
 
-def _parse(row: dict[str, str], where: str, folder: Path, scheme: LabelScheme) -> Clip:
+def _trait(column: str) -> str:
+    """What a column of groups tells apart: `group_glasses` is glasses, `group` is group; empty for other columns."""
+    return column if column == "group" else column.removeprefix("group_") if column.startswith("group_") else ""
+
+
+def _parse(row: dict[str, str], where: str, folder: Path, scheme: LabelScheme, traits: Mapping[str, str]) -> Clip:
     clip = Clip(
         name=row["clip_id"],
         subject=row["subject_id"].strip() or None,
@@ -58,6 +66,7 @@ def _parse(row: dict[str, str], where: str, folder: Path, scheme: LabelScheme) -
         end=_seconds(row, "end"),
         cropped=_is_cropped(row.get("faces", "")),
         where=where,
+        groups={trait: value for column, trait in traits.items() if (value := row[column].strip())},
     )
     if not row["path"] or not clip.path.exists():
         raise DataError(f"There is no file or folder '{row['path']}'", why=f"paths are relative to {folder}")

@@ -1,7 +1,8 @@
 """RAVDESS: 24 actors who say two sentences in eight ways (Livingstone and Russo 2018, PLoS ONE 13(5) e0196391).
 
 Read from the layout of its archives, `Video_Speech_Actor_01/Actor_01/NAME.mp4`, or the `Actor_01` folders alone. The
-name is the label: modality, channel, emotion, intensity, statement, repetition and actor, two digits each.
+name is the label: modality, channel, emotion, intensity, statement, repetition and actor, two digits each. Actors with
+odd numbers are male, those with even numbers female.
 """
 
 import logging
@@ -41,12 +42,16 @@ def ravdess_clips(folder: Path, scheme: LabelScheme) -> list[Clip]:
     _check_complete(folder, Counter(take[-2:] for take in takes))
     targets = scheme.indices(EMOTIONS)
     clips = [
-        Clip(path.stem, f"actor-{take[-2:]}", targets[take[3:5]], path)
+        Clip(path.stem, f"actor-{take[-2:]}", targets[take[3:5]], path, groups={"gender": _gender(take[-2:])})
         for take, path in sorted(takes.items(), key=lambda item: (item[0][-2:], item[0]))
         if take[3:5] in targets
     ]
     _log.info("RAVDESS: %d clips", len(clips))
     return clips
+
+
+def _gender(actor: str) -> str:
+    return "male" if int(actor) % 2 else "female"
 
 
 def _check_complete(folder: Path, found: Counter[str]) -> None:

@@ -1,7 +1,7 @@
 """The one in-memory form of labelled data: what loaders return and training, simulation and benchmark take."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,6 +21,8 @@ class Sequences:
     subjects: N subject ids, None where the data set has none
     digests:  N hex strings, the first 16 characters of the SHA-256 of the source pixels, so that two
               data sets can be shown to be disjoint
+    groups:   by the name of a trait, such as `gender`, the value of each sequence, None where it is not known; read
+              by evaluation alone
     """
 
     scheme: LabelScheme
@@ -28,6 +30,7 @@ class Sequences:
     targets: np.ndarray
     subjects: tuple[str | None, ...]
     digests: tuple[str, ...]
+    groups: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.frames)
@@ -42,6 +45,8 @@ class Sequences:
             )
         if len(self.subjects) != count or len(self.digests) != count:
             raise DataError("Subjects and digests must name every sequence")
+        if any(len(values) != count for values in self.groups.values()):
+            raise DataError("Groups must have one value, or None, a sequence")
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -60,4 +65,5 @@ class Sequences:
             targets=self.targets[index],
             subjects=tuple(self.subjects[i] for i in index),
             digests=tuple(self.digests[i] for i in index),
+            groups={name: tuple(values[i] for i in index) for name, values in self.groups.items()},
         )

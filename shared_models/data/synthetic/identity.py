@@ -51,6 +51,15 @@ class Identity:
     iris: Colour
     clothes: Colour
 
+    @property
+    def traits(self) -> dict[str, str]:
+        """What groups of rendered people are told apart by."""
+        middle = (sum(_SKIN_LIGHT) + sum(_SKIN_DARK)) / 2
+        return {
+            "glasses": "with" if self.glasses else "without",
+            "skin": "lighter" if sum(self.skin) > middle else "darker",
+        }
+
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Identity":
         """A random person."""

@@ -74,17 +74,25 @@ def render_labels(
     counted = Counter[str]()
     pixels = np.empty((len(labels), frames, 1, CROP_SIZE, CROP_SIZE), np.uint8)
     targets = np.zeros((len(labels), len(scheme.classes)), np.float32)
-    subjects = []
+    actors = []
     for row, label in enumerate(labels):
         index, column = counted[label], scheme.index(label)
         actor = person(people[index % len(people)])
         rng = np.random.default_rng((seed, index, column, actor.number))
         pixels[row, :, 0] = _record(actor, label, domain, frames, rng)
         targets[row, column] = 1.0
-        subjects.append(actor.subject)
+        actors.append(actor)
         counted[label] += 1
     digests = tuple(hashlib.sha256(sequence.tobytes()).hexdigest()[:16] for sequence in pixels)
-    return Sequences(scheme, pixels, targets, tuple(subjects), digests)
+    traits = [actor.identity.traits for actor in actors]
+    return Sequences(
+        scheme,
+        pixels,
+        targets,
+        tuple(actor.subject for actor in actors),
+        digests,
+        {name: tuple(own[name] for own in traits) for name in (traits[0] if traits else ())},
+    )
 
 
 def render_crop(

@@ -33,6 +33,8 @@ def test_utterances_have_their_time_label_and_speaker(copy: Path) -> None:
     assert clip.path == copy / "Session2" / "dialog" / "avi" / "DivX" / "Ses02F_impro01.avi"
     assert clips["Ses05M_script01_1b_MXX0"].subject == "Ses05M"
     assert len({clip.subject for clip in clips.values()}) == 10
+    genders = {"F": "female", "M": "male"}
+    assert all(clip.groups == {"gender": genders[str(clip.subject)[-1]]} for clip in clips.values())
 
 
 @pytest.mark.parametrize(

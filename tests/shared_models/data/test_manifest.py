@@ -86,8 +86,23 @@ def test_cropped_faces_are_taken_whole_without_looking_for_a_face(load, tmp_path
 def test_paths_start_at_the_manifest_and_unknown_columns_are_ignored(load, tmp_path: Path) -> None:
     write_picture(tmp_path / "data" / "face.png")
     (tmp_path / "lists").mkdir()
-    row = ("a", "p", "joy", "../data/face.png", "female", "glasses")
-    assert len(load(tmp_path / "lists", [row], [*COLUMNS, "gender", "group"])) == 1
+    row = ("a", "p", "joy", "../data/face.png", "female", "7", "x")
+    sequences = load(tmp_path / "lists", [row], [*COLUMNS, "gender", "groups", "group_"])
+    assert len(sequences) == 1
+    assert sequences.groups == {}
+
+
+def test_columns_of_groups_are_traits_and_an_empty_cell_is_not_known(load, tmp_path: Path) -> None:
+    write_picture(tmp_path / "face.png")
+    write_picture(tmp_path / "dark.png", 0)
+    rows = [
+        ("a", "p", "joy", "face.png", " female ", "", ""),
+        ("b", "q", "sad", "dark.png", "male", "2", "with"),  # no face is found, so that it is dropped
+        ("c", "r", "sad", "face.png", "male", "2", ""),
+    ]
+    sequences = load(tmp_path, rows, [*COLUMNS, "group_gender", "group", "group_glasses"])
+    assert sequences.groups == {"gender": ("female", "male"), "group": (None, "2")}
+    assert sequences.take([1]).groups == {"gender": ("male",), "group": ("2",)}
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(load, tmp_path: Path) -> None:

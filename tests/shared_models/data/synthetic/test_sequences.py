@@ -26,6 +26,19 @@ def test_shapes_labels_subjects_and_digests() -> None:
     assert len(set(data.digests)) == 14
 
 
+def test_groups_are_what_can_be_seen_of_the_person() -> None:
+    data = render_sequences(2, seed=1, people=[4, 1003], frames=2)
+    for name in ("glasses", "skin"):
+        assert data.groups[name] == tuple(person(n).identity.traits[name] for n in (4, 1003) for _ in range(7))
+    everybody = [person(n).identity for n in range(40)]
+    assert {identity.traits["glasses"] for identity in everybody if identity.glasses} == {"with"}
+    lighter, darker = (
+        [sum(identity.skin) for identity in everybody if identity.traits["skin"] == tone]
+        for tone in ("lighter", "darker")
+    )
+    assert min(lighter) > max(darker)
+
+
 def test_the_seed_decides_everything() -> None:
     first, again, other = (render_sequences(1, seed=seed, people=[2]) for seed in (1, 1, 2))
     assert np.array_equal(first.frames, again.frames)
