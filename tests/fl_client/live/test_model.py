@@ -62,7 +62,7 @@ def test_weights_become_a_streaming_step_in_a_process_of_their_own(starter):
 
 
 def test_a_model_that_does_not_stream_is_named_whatever_its_weights():
-    with pytest.raises(ModelError, match=r"model cnn-bilstm cannot read .*such as cnn-lstm"):
+    with pytest.raises(ModelError, match=r"model cnn-bilstm cannot read one frame at a time.*such as cnn-lstm"):
         convert("starter", "cnn-bilstm", "basic-7")
 
 

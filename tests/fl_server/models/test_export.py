@@ -108,7 +108,7 @@ def test_before_the_first_start_it_is_the_model_that_the_federation_starts_from(
     for chosen in ((), ("--round", 0)):
         facts = exported(run, capsys, tmp_path / "fresh", *chosen)
         assert (facts["round"], facts["model_hash"]) == (0, starter[1].header.model_hash)
-    create_federation(tmp_path / "other", {"model.name": "rnn"})
+    create_federation(tmp_path / "other", {"model": {"name": "rnn"}})
     assert run(tmp_path / "other") == 12
     assert "no starter weights for the model rnn" in capsys.readouterr().err
 
@@ -135,6 +135,7 @@ def test_numbers_that_are_no_classes_are_exported_and_not_scored(run, study, tmp
 
 def test_without_a_step_the_window_decides_what_pays(starter, faces, monkeypatch):
     window = starter[1].window
+    monkeypatch.setattr(precisions, "_TIMED", 12)
     rows = compare([Form("float32", None, window), Form("int8", None, to_int8(window))], faces, lambda *told: None)
     assert [row.step_bytes for row in rows] == [row.step_ms for row in rows] == [None, None]
     assert rows[0].cost == (len(window), rows[0].window_ms)

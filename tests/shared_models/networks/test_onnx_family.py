@@ -1,4 +1,4 @@
-"""Every listed model, exported as it is handed out: minutes. `make exports` runs it and prints docs/models.md's table."""
+"""Every listed model, exported as it is handed out: minutes. `make exports` prints the table of docs/models.md."""
 
 import pytest
 import torch
