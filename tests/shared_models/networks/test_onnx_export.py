@@ -18,7 +18,7 @@ from shared_models.networks.weights import WeightsHeader, weights_hash
 
 SHAPE = (4, 1, 32, 32)
 STREAMING = ("cnn-lstm", "cnn-gru", "mobilenet-lstm")
-WINDOW_ONLY = ("pixels", "cnn+cbam-attention", "pixels-bilstm", "pixels-bigru", "pixels-convlstm", "pixels-conv3d-lstm")
+WINDOW_ONLY = ("edges", "cnn+cbam-attention", "pixels-bilstm", "pixels-bigru", "pixels-convlstm", "pixels-conv3d-lstm")
 """One of each kind; `make exports` has every listed model."""
 OUTPUTS = {
     "basic-7-any": ("multi-label", "sigmoid"),

@@ -10,7 +10,16 @@ from shared_models.networks.registry import build_model
 from shared_models.networks.streaming import StreamingStep, streams
 
 CLASSES, FRAMES = 7, 6
-STREAMING = ("rnn", "cnn-lstm", "cnn-gru", "mobilenet-lstm", "efficientnet-lstm", "resnet-lstm", "cnn+cbam-lstm")
+STREAMING = (
+    "rnn",
+    "edges-lstm",
+    "cnn-lstm",
+    "cnn-gru",
+    "mobilenet-lstm",
+    "efficientnet-lstm",
+    "resnet-lstm",
+    "cnn+cbam-lstm",
+)
 
 
 @pytest.fixture(params=STREAMING)
