@@ -7,7 +7,7 @@ FUZZ_LOG ?= runs/fuzz.md
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint bench bench-transport fuzz kills kills-client examples proto constraints clean
+.PHONY: setup demo test lint bench bench-transport exports fuzz kills kills-client examples proto constraints clean
 
 setup: $(READY)
 
@@ -35,6 +35,10 @@ bench: setup
 # A thousand devices on one server, all on this machine: about six minutes.
 bench-transport: setup
 	$(VENV)/bin/fl-sim bench transport --json
+
+# Every listed model as ONNX, beside the model: about two minutes. The suite has one of each kind.
+exports: setup
+	$(VENV)/bin/pytest -q -s -m slow --timeout=0 tests/shared_models/networks/test_onnx_family.py
 
 # The full count of malformed inputs. Failures name the seed and the input; FUZZ_LOG says what came of all of them.
 fuzz: setup

@@ -7,15 +7,24 @@ which costs next to nothing beside the encoder.
 
 import numpy as np
 
+from shared_models.errors import ModelError
 from shared_models.networks.onnx_runtime import OnnxStep
 
 
 class WindowStreams:
-    """The last T frames through one exported model. Raises ModelError where `step` is no exported streaming step."""
+    """The last T frames through one exported model.
+
+    Raises ModelError where `step` is no exported streaming step, or its numbers are no distribution over classes.
+    """
 
     def __init__(self, step: bytes) -> None:
         self._model = OnnxStep(step)
         self.header = self._model.header
+        if self.header.output != "categorical":
+            raise ModelError(
+                f"Live reading does not know the output {self.header.output} of the model",
+                why="it shows one class and how probable that is",
+            )
         self.window = self.header.input_shape[0]
         """T"""
         self._model.restart(self.window)

@@ -1,7 +1,7 @@
 """`fl-server models ...`"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich import box
@@ -10,9 +10,6 @@ from rich.table import Table
 from fl_server.folder import FederationFolder
 from shared_models.commandline import out, print_json, progress_by_stage
 from shared_models.errors import UsageError
-
-if TYPE_CHECKING:
-    from fl_server.models.export import Precision
 
 app = typer.Typer(help="The models of past rounds.", no_args_is_help=True)
 
@@ -98,43 +95,34 @@ def export(
     round_: Annotated[
         int | None, typer.Option("--round", min=0, help="Which round's model; the promoted one, else the best one.")
     ] = None,
+    weights: Annotated[Path | None, typer.Option(help="A weights file instead of a round's model.")] = None,
     format_: Annotated[str, typer.Option("--format", help="onnx.")] = "onnx",
     folder: Annotated[Path | None, typer.Option("--out", help="The folder that the files go to.")] = None,
     float16: Annotated[bool, typer.Option("--float16", help="Also with weights in 16 bits, where that pays.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Also with weights in 8 bits, where that pays.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a round's model for use elsewhere: a streaming step and a window, checked against the model itself."""
-    from fl_server.models.export import export_round
+    """Write a model for use elsewhere: a window, and a streaming step where it streams, checked against the model."""
+    from fl_server.models.export import export_model
+    from fl_server.models.precisions import precisions_sheet
 
     if format_ != "onnx":
         raise UsageError(f"There is no export format '{format_}'", fix="Use onnx")
+    if weights and round_ is not None:
+        raise UsageError("A model is named by --round or by --weights, not by both")
     precisions = [name for name, wanted in (("float16", float16), ("int8", int8)) if wanted]
+    target = folder or directory / "export"
     with progress_by_stage() as follow:
-        exported = export_round(FederationFolder(directory), round_, folder or directory / "export", precisions, follow)
+        exported = export_model(FederationFolder(directory), round_, weights, target, precisions, follow)
     if as_json:
         print_json(exported.model_dump(mode="json"))
         return
-    out.print(f"Round {exported.round}: {exported.model}, scheme {exported.scheme}, model {exported.model_hash}")
+    named = weights.name if weights else f"Round {exported.round}"
+    out.print(f"{named}: {exported.model}, scheme {exported.scheme}, model {exported.model_hash}", soft_wrap=True)
     for file in exported.files:
         out.print(f"Wrote {file}", soft_wrap=True)
+    if not exported.streams:
+        out.print("It does not stream: there is no step, and live reading needs a model that does, such as cnn-lstm.")
     out.print(f"Largest difference from the model: {exported.max_abs_diff:.1e}, allowed {exported.tolerance:.0e}")
     if exported.precisions:
-        out.print(_table_of(exported.precisions))
-
-
-def _table_of(rows: "list[Precision]") -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("weights")
-    for column in ("accuracy", "UAR", "macro F1", "step's MB", "ms a step"):
-        table.add_column(column, justify="right")
-    table.add_column("")
-    for row in rows:
-        table.add_row(
-            row.precision,
-            *(f"{value:.3f}" for value in (row.accuracy, row.uar, row.macro_f1)),
-            f"{row.step_bytes / 1e6:.2f}",
-            f"{row.step_ms:.2f}",
-            "written" if row.kept else "does not pay",
-        )
-    return table
+        out.print(precisions_sheet(exported.precisions, exported.benchmark).for_terminal())

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
-from shared_models.errors import ModelError
-from shared_models.networks.model import TRAINABLE_PARTS, EmotionModel
+from shared_models.networks.model import TRAINABLE_PARTS
 from shared_models.networks.names import FAMILY
 from shared_models.networks.registry import build_model
-from shared_models.networks.streaming import StreamingStep
+from shared_models.networks.streaming import streams
 from shared_models.privacy.gradients.fast import written_out
 
 _CLASSES = 7
@@ -59,7 +58,7 @@ def card_of(name: str) -> Card:
             temporal=_numbers(model.temporal),
             features=tuple(features.shape[2:]),
             states=model.run_until("classifier", torch.zeros(_SMALL)).shape[2],
-            streams=_streams(model),
+            streams=streams(model),
             parts={
                 part: PartCard(sum(p.numel() for p in model.trainable(part).values()), written_out(model, part))
                 for part in model.parts
@@ -95,14 +94,6 @@ def _part_cell(card: Card, name: str) -> str:
 
 def _numbers(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _streams(model: EmotionModel) -> bool:
-    try:
-        StreamingStep(model)
-    except ModelError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ class ConvLstmStates(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, T, C, h, w) -> (B, T, hidden)."""
-        hidden = maps.new_zeros(len(maps), self.hidden, *maps.shape[-2:])
+        hidden = maps.new_zeros(
+            maps.shape[0], self.hidden, *maps.shape[-2:]
+        )  # the exporter would take len() for a constant
         cell, states = hidden, []
         for frame in maps.unbind(1):
             i, f, g, o = self.gates(torch.cat((frame, hidden), 1)).chunk(4, 1)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from shared_models.errors import ModelError
 
-ENCODERS = ("cnn", "mobilenet", "efficientnet", "resnet", "pixels")
+_UNLEARNT = ("pixels", "edges")
+ENCODERS = ("cnn", "mobilenet", "efficientnet", "resnet", *_UNLEARNT)
 ATTENTIONS = ("channel", "spatial", "cbam")
 TEMPORALS = ("attention", "lstm", "gru", "bilstm", "bigru", "convlstm", "conv3d-lstm")
 FAMILY = (
@@ -23,8 +24,9 @@ FAMILY = (
 )
 """Every encoder, attention and temporal model once: what is listed, compared and tested. Other names build as well."""
 _SHORT = {"rnn": "pixels-lstm"}
-_FORM = re.compile(rf"({'|'.join(ENCODERS)})(?:(?<!pixels)\+({'|'.join(ATTENTIONS)}))?(?:-({'|'.join(TEMPORALS)}))?")
-"""Pixels have no channels or places to choose among before anything is learnt of them."""
+_ATTENTION = rf"(?<!{')(?<!'.join(_UNLEARNT)})\+({'|'.join(ATTENTIONS)})"
+_FORM = re.compile(rf"({'|'.join(ENCODERS)})(?:{_ATTENTION})?(?:-({'|'.join(TEMPORALS)}))?")
+"""Attention chooses among channels and places of which something was learnt."""
 
 
 @dataclass(frozen=True)
@@ -51,5 +53,5 @@ def parts_of(name: str) -> tuple[str, ...]:
     """The trainable parts that model `name` has, as `EmotionModel.parts` finds them; raises as `parse_name` does."""
     named = parse_name(name)
     head = () if named.temporal in ("", "attention") else ("head",)
-    encoder = () if named.encoder == "pixels" else ("head+affine", "all")
+    encoder = () if named.encoder in _UNLEARNT else ("head+affine", "all")
     return ("classifier", *head, *encoder)

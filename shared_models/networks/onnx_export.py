@@ -1,7 +1,8 @@
-"""A model as two ONNX files, a streaming step and a window, handed out only where both answer as the model does."""
+"""A model as ONNX files, a window and a streaming step, handed out only where they answer as the model does."""
 
 import copy
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from shared_models.data.labels import scheme_by_name
 from shared_models.errors import ModelError
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.onnx_runtime import HEADER_KEY, NEXT, OnnxHeader, OnnxModel, OnnxStep
-from shared_models.networks.streaming import StreamingStep
+from shared_models.networks.streaming import StreamingStep, streams
 from shared_models.networks.weights import WeightsHeader, weights_hash
 
 TOLERANCE = 1e-4
@@ -24,45 +25,36 @@ _PARITY_WINDOWS = 3
 
 @dataclass(frozen=True)
 class Exported:
-    """The two files, and the largest difference of a logit from the model's own that was found.
+    """The files, and the largest difference of a logit from the model's own that was found.
 
-    step:   frame (1, 1, H, W) in [0, 1] and the state, (S, .) each, zeros at first -> logits (S, K) and `next_` state
-    window: frames (1, T, 1, H, W) in [0, 1] -> logits (1, K)
+    window: frames (N, T, 1, H, W) in [0, 1] -> logits (N, K)
+    step:   frame (1, 1, H, W) in [0, 1] and the state, (S, .) each, zeros at first -> logits (S, K) and `next_` state;
+            None where the model does not stream
     """
 
     header: OnnxHeader
-    step: bytes
+    step: bytes | None
     window: bytes
     max_abs_diff: float
 
 
 def export_onnx(model: EmotionModel, header: WeightsHeader) -> Exported:
-    """Exports `model`, which stays as it is, and runs both files beside it.
+    """Exports `model`, which stays as it is, and runs each file beside it.
 
-    Raises ModelError where its temporal stage does not stream, or where an answer is off by more than `TOLERANCE`.
+    Raises ModelError where an answer is off by more than `TOLERANCE`.
     """
-    model = copy.deepcopy(model).eval()  # the exporter leaves traces in it
-    described = OnnxHeader(
-        model=header.model,
-        scheme=header.scheme,
-        classes=scheme_by_name(header.scheme).classes,
-        input_shape=header.input_shape,
-        model_hash=weights_hash(model.state_dict()),
-        training_data=header.training_data,
-    )
-    windows = _some_windows(header.input_shape)
-    with torch.inference_mode():
-        expected = model(windows).numpy()
-    step, window = _export_step(model, windows[0, 0], described), _export_window(model, windows[:1], described)
-    off = difference_of_step(step, windows, expected), difference_of_window(window, windows, expected)
-    worst = float(np.max(off))
-    if not worst <= TOLERANCE:  # nor where it is no number
-        raise ModelError(
-            f"The exported model {header.model} does not answer as the model does",
-            why=f"a logit is off by {worst:.2g}, and {TOLERANCE:g} is allowed",
-            fix="Check that the weights are finite; otherwise report it",
-        )
-    return Exported(described, step, window, worst)
+    described = _described(model, header)
+    window, off = _checked(model, described, _export_window, difference_of_window)
+    step = None
+    if streams(model):
+        step, step_off = _checked(model, described, _export_step, difference_of_step)
+        off = max(off, step_off)
+    return Exported(described, step, window, off)
+
+
+def export_step(model: EmotionModel, header: WeightsHeader) -> bytes:
+    """The streaming step alone. Raises ModelError as `export_onnx` does, and where the model does not stream."""
+    return _checked(model, _described(model, header), _export_step, difference_of_step)[0]
 
 
 def difference_of_step(step: bytes, windows: Tensor, expected: np.ndarray) -> float:
@@ -75,27 +67,69 @@ def difference_of_step(step: bytes, windows: Tensor, expected: np.ndarray) -> fl
 
 
 def difference_of_window(window: bytes, windows: Tensor, expected: np.ndarray) -> float:
-    """As `difference_of_step`, of a window file."""
+    """As `difference_of_step`, of a window file: for all windows at once, and for the first alone."""
     model = OnnxModel(window)
-    answers = np.concatenate([model.run({"frames": frames[None]})[0] for frames in windows.numpy()])
-    return float(np.abs(answers - expected).max())
+    answers = [model.run({"frames": windows[:count].numpy()})[0] - expected[:count] for count in (1, len(windows))]
+    return float(np.abs(np.concatenate(answers)).max())
 
 
-def _export_step(model: EmotionModel, frame: Tensor, header: OnnxHeader) -> bytes:
-    step = StreamingStep(model).eval()
-    state, streams = step.start(2), torch.export.Dim("streams")
-    return _export(
-        step,
-        (frame[None], *state),
-        header,
-        input_names=["frame", *step.state_names],
-        output_names=["logits", *(NEXT + name for name in step.state_names)],
-        dynamic_shapes={"frame": None, "state": tuple({0: streams} for _ in state)},
+def _described(model: EmotionModel, header: WeightsHeader) -> OnnxHeader:
+    return OnnxHeader(
+        model=header.model,
+        scheme=header.scheme,
+        classes=scheme_by_name(header.scheme).classes,
+        output=model.output.name,
+        reading=model.output.reading,
+        input_shape=header.input_shape,
+        model_hash=weights_hash(model.state_dict()),
+        training_data=header.training_data,
     )
 
 
-def _export_window(model: EmotionModel, frames: Tensor, header: OnnxHeader) -> bytes:
-    return _export(model, (frames,), header, input_names=["frames"], output_names=["logits"])
+def _checked(
+    model: EmotionModel,
+    header: OnnxHeader,
+    export: Callable[[EmotionModel, Tensor, OnnxHeader], bytes],
+    difference: Callable[[bytes, Tensor, np.ndarray], float],
+) -> tuple[bytes, float]:
+    """One file, and how far its logits are off. Raises ModelError where that is too far."""
+    model = copy.deepcopy(model).eval()  # the exporter leaves traces in it
+    windows = _some_windows(header.input_shape)
+    with torch.inference_mode():
+        expected = model(windows).numpy()
+    file = export(model, windows, header)
+    off = difference(file, windows, expected)
+    if not off <= TOLERANCE:  # nor where it is no number
+        raise ModelError(
+            f"The exported model {header.model} does not answer as the model does",
+            why=f"a logit is off by {off:.2g}, and {TOLERANCE:g} is allowed",
+            fix="Check that the weights are finite; otherwise report it",
+        )
+    return file, off
+
+
+def _export_step(model: EmotionModel, windows: Tensor, header: OnnxHeader) -> bytes:
+    step = StreamingStep(model).eval()
+    state, several = step.start(2), torch.export.Dim("streams")
+    return _export(
+        step,
+        (windows[0, :1], *state),
+        header,
+        input_names=["frame", *step.state_names],
+        output_names=["logits", *(NEXT + name for name in step.state_names)],
+        dynamic_shapes={"frame": None, "state": tuple({0: several} for _ in state)},
+    )
+
+
+def _export_window(model: EmotionModel, windows: Tensor, header: OnnxHeader) -> bytes:
+    return _export(
+        model,
+        (windows,),
+        header,
+        input_names=["frames"],
+        output_names=["logits"],
+        dynamic_shapes={"frames": {0: torch.export.Dim("windows")}},
+    )
 
 
 def _export(module: nn.Module, example: tuple[Tensor, ...], header: OnnxHeader, **names: Any) -> bytes:

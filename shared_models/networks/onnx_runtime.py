@@ -21,6 +21,11 @@ class OnnxHeader(BaseModel):
     model: str
     scheme: str
     classes: tuple[str, ...]
+    """One for each logit, in order."""
+    output: str
+    """What the logits are: `categorical`, `multi-label`, `levels` or `values`."""
+    reading: str
+    """How they are read, in words."""
     input_shape: tuple[int, int, int, int]
     """(T, 1, H, W) of a window; a streaming step takes one frame of it"""
     model_hash: str

@@ -16,9 +16,13 @@ from shared_models.errors import ModelError
 
 @dataclass(frozen=True)
 class Output:
-    """read: logits (..., K) -> what targets are compared with, (..., K); losses: logits, targets (N, K) -> (N,)"""
+    """read: logits (..., K) -> what targets are compared with, (..., K); losses: logits, targets (N, K) -> (N,)
+
+    reading: how logits are read, in words, for whoever has nothing but an exported file
+    """
 
     name: str
+    reading: str
     read: Callable[[Tensor], Tensor]
     losses: Callable[[Tensor, Tensor], Tensor]
 
@@ -43,13 +47,20 @@ def _half_squares(logits: Tensor, targets: Tensor) -> Tensor:
     return (logits - targets).square().sum(1) / 2
 
 
-CATEGORICAL = Output("categorical", _softmax, _cross_entropy)
+CATEGORICAL = Output("categorical", "their softmax is the probability of each class", _softmax, _cross_entropy)
 """One class: a distribution over all of them."""
-MULTI_LABEL = Output("multi-label", torch.sigmoid, _binary_cross_entropies)
+MULTI_LABEL = Output(
+    "multi-label", "the sigmoid of each is the probability of its class", torch.sigmoid, _binary_cross_entropies
+)
 """Any number of classes: a probability for each."""
-LEVELS = Output("levels", torch.sigmoid, _binary_cross_entropies)
+LEVELS = Output(
+    "levels",
+    "the sigmoid of each is the probability that its state reaches its level, which is how many are at least a half",
+    torch.sigmoid,
+    _binary_cross_entropies,
+)
 """Ordered levels: the probability that each is reached (Niu et al. 2016, section 3.2); a target is 1 up to its own."""
-VALUES = Output("values", _identity, _half_squares)
+VALUES = Output("values", "each is the value itself", _identity, _half_squares)
 """Numbers, such as valence and arousal in [-1, 1]."""
 _OUTPUTS = {output.name: output for output in (CATEGORICAL, MULTI_LABEL, LEVELS, VALUES)}
 

@@ -8,6 +8,7 @@ from shared_models.networks.attention import attention_by_name
 from shared_models.networks.bidirectional import BiGruStates, BiLstmStates
 from shared_models.networks.conv3d import Conv3dStates
 from shared_models.networks.convlstm import ConvLstmStates
+from shared_models.networks.edges import EdgeEncoder
 from shared_models.networks.efficientnet import EfficientNetEncoder
 from shared_models.networks.frames import FrameEncoder
 from shared_models.networks.layers import AttentionPooling, CompactEncoder, MeanPooling
@@ -26,6 +27,7 @@ _ENCODERS: dict[str, Callable[[], FrameEncoder]] = {
     "efficientnet": EfficientNetEncoder,
     "resnet": ResNetEncoder,
     "pixels": PixelEncoder,
+    "edges": EdgeEncoder,
 }
 _OVER_FEATURES: dict[str, Callable[[int, int], nn.Module]] = {
     "lstm": LstmStates,

@@ -5,6 +5,7 @@ from pathlib import Path
 from shared_models.data.labels import scheme_by_name
 from shared_models.errors import ModelError
 from shared_models.networks.model import EmotionModel
+from shared_models.networks.names import parse_name
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import WeightsHeader, load_model
 
@@ -18,8 +19,9 @@ def initial_model(
 
     initial: `starter` (shipped weights), `random` (untrained), or the path of a weights file
 
-    Raises ModelError where there are no such weights, or they are for another model or scheme.
+    Raises ModelError where there is no such model, there are no such weights, or they are for another model or scheme.
     """
+    parse_name(name)
     if initial == "random":
         labels = scheme_by_name(scheme)
         header = WeightsHeader(model=name, scheme=scheme, input_shape=input_shape, training_data="none")
@@ -34,6 +36,6 @@ def initial_model(
     if (header.model, header.scheme) != (name, scheme):
         raise ModelError(
             f"The weights in {path.name} are for {header.model} and {header.scheme}, not {name} and {scheme}",
-            fix="Name other weights, or change [model] in federation.toml",
+            fix="Name other weights, or the model and scheme that these are for",
         )
     return model, header, seen

@@ -28,23 +28,29 @@ class StreamingStates(Protocol):
         ...
 
 
+def streams(model: EmotionModel) -> bool:
+    """Whether it can read one frame at a time; the other temporal stages need later frames, or all of them at once."""
+    classifier = cast(Classifier, model.classifier)
+    return isinstance(model.temporal, StreamingStates) and isinstance(classifier.pool, AttentionPooling)
+
+
 class StreamingStep(nn.Module):
     """frame (1, 1, H, W) in [0, 1] and the state -> logits (S, K) of each stream so far, and the new state.
 
-    Raises ModelError where the model's temporal stage needs later frames, or all of them at once.
+    Raises ModelError where the model does not stream.
     """
 
     def __init__(self, model: EmotionModel) -> None:
         super().__init__()
-        classifier = cast(Classifier, model.classifier)
-        if not isinstance(model.temporal, StreamingStates) or not isinstance(classifier.pool, AttentionPooling):
+        if not streams(model):
             raise ModelError(
                 f"The model {model.name} cannot read one frame at a time",
                 why="its temporal stage needs all frames of a window at once",
                 fix="Use a model with an LSTM or a GRU, such as cnn-lstm",
             )
-        self.encoder, self.temporal = model.encoder, model.temporal
-        self.pool, self.linear = classifier.pool, classifier.linear
+        classifier = cast(Classifier, model.classifier)
+        self.encoder, self.temporal = model.encoder, cast(StreamingStates, model.temporal)
+        self.pool, self.linear = cast(AttentionPooling, classifier.pool), classifier.linear
         self.state_names = (*self.temporal.state_names, *_POOL_STATE)
 
     def start(self, streams: int) -> tuple[Tensor, ...]:

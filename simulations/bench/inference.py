@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from statistics import mean, median
 from threading import Event
+from typing import cast
 
 import cv2
 import numpy as np
@@ -56,14 +57,15 @@ def bench_inference(progress: Progress, folder: Path, face_model: Path | None = 
     exported = export_onnx(model, header)
     crops = np.random.default_rng(0).integers(0, 256, (_STEPS, CROP_SIZE, CROP_SIZE), dtype=np.uint8)
     progress("measuring", next(stages), 4)
-    streams, window = WindowStreams(exported.step), OnnxModel(exported.window)
+    step = cast(bytes, exported.step)  # this model streams
+    streams, window = WindowStreams(step), OnnxModel(exported.window)
     steps = [_cpu_ms(partial(streams.step, crop)) for crop in crops]
     frames = crops[:SEQUENCE_FRAMES].astype(np.float32)[None, :, None] / 255
     windows = [_cpu_ms(lambda: window.run({"frames": frames})) for _ in range(_WINDOWS)]
     with torch.inference_mode():
         eager = [_cpu_ms(lambda: model(torch.from_numpy(frames))) for _ in range(_WINDOWS)]
     progress("measuring", next(stages), 4)
-    pipeline, usable = _pipeline(exported.step, finder, _rendered(folder / "webcam.avi"))
+    pipeline, usable = _pipeline(step, finder, _rendered(folder / "webcam.avi"))
     progress("measuring", 4, 4)
     fps = CaptureSettings().fps
     return {

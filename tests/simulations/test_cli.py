@@ -16,10 +16,11 @@ def test_every_command_and_option_has_help_an_example_and_a_line_in_the_document
 
 
 def test_a_small_simulation_prints_only_json_and_writes_the_same(run, tmp_path, capsys):
-    options = ["--clients", "2", "--per-client", "7", "--rounds", "2", "--init", "random", "--out", tmp_path]
-    assert run("run", *options, "--json") == 0
+    options = ["--clients", "2", "--per-client", "7", "--rounds", "2", "--model", "rnn", "--init", "random"]
+    assert run("run", *options, "--out", tmp_path, "--json") == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "result.json").read_text())
+    assert printed["model"]["name"] == "rnn"
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,9 @@ def test_a_small_simulation_prints_only_json_and_writes_the_same(run, tmp_path, 
         (["--set", "clip_norm=none"], 10, "clip_norm"),
         (["--trainable", "everything", "--clients", "1", "--per-client", "1"], 12, "trainable part"),
         (["--init", "gone.safetensors"], 12, "gone.safetensors"),
+        (["--model", "transformer"], 12, "no model 'transformer'. Use one of: cnn, rnn"),
+        (["--model", "rnn"], 12, "no starter weights for the model rnn and the scheme basic-7. Start from `random`"),
+        (["--model", "rnn", "--init", "random", "--trainable", "all"], 12, "Use one of: classifier, head"),
         (["--population", "height"], 2, "no population 'height'"),
         (["--availability", "weekends"], 2, "no availability 'weekends'"),
         (["--algorithm", "fedsgd"], 2, "no algorithm 'fedsgd'"),

@@ -61,6 +61,11 @@ def test_weights_become_a_streaming_step_in_a_process_of_their_own(starter):
     np.testing.assert_allclose(streams.step(crop), here.step(crop), atol=1e-6)
 
 
+def test_a_model_that_does_not_stream_is_named_whatever_its_weights():
+    with pytest.raises(ModelError, match=r"model cnn-bilstm cannot read one frame at a time.*such as cnn-lstm"):
+        convert("starter", "cnn-bilstm", "basic-7")
+
+
 def test_why_they_do_not_is_one_sentence(tmp_path):
     with pytest.raises(ModelError, match=r"made ready for live reading: The weights file none\.st cannot be used"):
         convert(str(tmp_path / "none.st"), "cnn-lstm", "basic-7")

@@ -7,6 +7,9 @@ import torch
 from fl_client.live.streams import WindowStreams
 from shared_models.data.transforms import to_input
 from shared_models.errors import ModelError
+from shared_models.networks.onnx_export import export_step
+from shared_models.networks.registry import build_model
+from shared_models.networks.weights import WeightsHeader
 
 FRAMES = 40
 
@@ -45,6 +48,13 @@ def test_what_was_before_a_restart_is_forgotten(starter, crops):
     for crop in crops[:20]:
         answer = streams.step(crop)
     np.testing.assert_allclose(answer, windowed(model, crops[4:20]), atol=1e-4)
+
+
+def test_numbers_that_are_no_distribution_are_not_shown_as_one():
+    model = build_model("rnn", 2, "values").eval()
+    header = WeightsHeader(model="rnn", scheme="valence-arousal", input_shape=(16, 1, 48, 48), training_data="none")
+    with pytest.raises(ModelError, match="does not know the output values"):
+        WindowStreams(export_step(model, header))
 
 
 def test_a_window_file_is_no_step(starter):

@@ -69,7 +69,18 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "-lstm", "cnn-", "cnn+-lstm", "cnn+cbam+cbam-lstm", "pixels+channel-lstm", "pixels-lstm", "CNN-lstm", "lstm"],
+    [
+        "",
+        "-lstm",
+        "cnn-",
+        "cnn+-lstm",
+        "cnn+cbam+cbam-lstm",
+        "pixels+channel-lstm",
+        "edges+cbam-lstm",
+        "pixels-lstm",
+        "CNN-lstm",
+        "lstm",
+    ],
 )
 def test_one_model_has_one_name(name: str) -> None:
     with pytest.raises(ModelError, match="There is no model"):

@@ -7,10 +7,19 @@ from torch import Tensor, nn
 from shared_models.errors import ModelError
 from shared_models.networks.model import Classifier, EmotionModel
 from shared_models.networks.registry import build_model
-from shared_models.networks.streaming import StreamingStep
+from shared_models.networks.streaming import StreamingStep, streams
 
 CLASSES, FRAMES = 7, 6
-STREAMING = ("rnn", "cnn-lstm", "cnn-gru", "mobilenet-lstm", "efficientnet-lstm", "resnet-lstm", "cnn+cbam-lstm")
+STREAMING = (
+    "rnn",
+    "edges-lstm",
+    "cnn-lstm",
+    "cnn-gru",
+    "mobilenet-lstm",
+    "efficientnet-lstm",
+    "resnet-lstm",
+    "cnn+cbam-lstm",
+)
 
 
 @pytest.fixture(params=STREAMING)
@@ -72,5 +81,6 @@ def test_streams_are_apart(model: EmotionModel) -> None:
 
 def test_a_model_that_needs_all_frames_at_once_is_refused_by_name() -> None:
     both_ways = EmotionModel("both-ways", nn.Flatten(), nn.LSTM(256, 8, bidirectional=True), Classifier(16, CLASSES))
+    assert not streams(both_ways)
     with pytest.raises(ModelError, match=r"model both-ways cannot read one frame at a time.*cnn-lstm"):
         StreamingStep(both_ways)
