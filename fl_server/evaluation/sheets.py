@@ -86,7 +86,7 @@ def _certain(intervals: Intervals) -> str:
     of_f1 = [scores.f1 for scores in intervals.per_class.values() if scores.f1]
     if all(interval.low < interval.high for interval in of_f1):
         return ""
-    return " An interval without width says that there was no mistake to draw, not that there never will be."
+    return " An interval without width: all or none were right here, which does not say that it will stay so."
 
 
 def _spread(facts: Evaluation) -> str:

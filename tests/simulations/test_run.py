@@ -59,6 +59,7 @@ def test_the_result_has_the_form_of_every_run(faces: Path, tmp_path: Path) -> No
     assert result.keys() >= FIELDS
     assert result["data"]["subject_disjoint"] is None
     assert result["baselines"]["non_private"].keys() == {"accuracy", "uar", "macro_f1"}
+    assert result["baselines"]["per_person"] is None, "nobody is named"
     assert result["claims"][0].keys() == {
         "observer", "unit", "adjacency", "epsilon", "delta", "status", "assumption"
     }  # fmt: skip
@@ -128,6 +129,8 @@ def test_by_subject_a_person_is_a_client_and_a_fifth_of_the_people_is_held_out(p
     }  # fmt: skip
     assert result["federation"]["clients"] == 4
     assert np.sum(result["metrics"]["confusion"]) == 3
+    assert result["baselines"]["per_person"].keys() == {"accuracy", "uar", "macro_f1"}
+    assert all(0 <= scores["accuracy"] <= 1 for scores in result["metrics"]["per_class"].values())
 
 
 def test_folds_hold_out_everybody_once_and_give_means_and_each_fold(people: Path, tmp_path: Path) -> None:
@@ -137,7 +140,8 @@ def test_folds_hold_out_everybody_once_and_give_means_and_each_fold(people: Path
     )
     assert result == json.loads((tmp_path / "result.json").read_text())
     metrics = result["metrics"]
-    assert len(metrics["folds"]) == len(result["baselines"]["non_private"]["folds"]) == 5
+    for baseline in ("majority", "per_person", "non_private"):
+        assert len(result["baselines"][baseline]["folds"]) == len(metrics["folds"]) == 5
     assert metrics["macro_f1"] == pytest.approx(np.mean([fold["macro_f1"] for fold in metrics["folds"]]))
     assert np.sum(metrics["confusion"]) == 15, "each of the 15 sequences is scored once"
     assert sum(scores["support"] for scores in metrics["per_class"].values()) == 15

@@ -123,8 +123,8 @@ def test_an_interval_without_width_is_explained(facts) -> None:
     certain = facts.intervals.per_class | {
         "anger": bootstrap.ClassIntervals(recall=None, f1=bootstrap.Interval(low=1, high=1))
     }
-    assert "no mistake to draw" in as_markdown(changed(facts, "intervals", per_class=certain))
-    assert "no mistake to draw" not in as_markdown(facts)
+    assert "An interval without width" in as_markdown(changed(facts, "intervals", per_class=certain))
+    assert "An interval without width" not in as_markdown(facts)
 
 
 def test_sections_have_names_of_their_own(facts) -> None:

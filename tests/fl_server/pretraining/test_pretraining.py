@@ -10,6 +10,7 @@ from fl_server.pretraining import Order, Recipe, Stopped, pretrain_to
 from fl_server.pretraining.encoder import encoder_stage
 from fl_server.pretraining.temporal import random_view, temporal_stage
 from shared_models.data.labels import scheme_by_name
+from shared_models.data.remembered import digests_of, shares_nobody
 from shared_models.data.sequences import Sequences
 from shared_models.data.sources import DataSpec
 from shared_models.data.stills import to_sequences
@@ -139,7 +140,7 @@ def test_the_file_says_what_it_was_trained_on_and_names_every_sequence(public: S
     assert (header.model, header.scheme) == ("cnn-lstm", "basic-7")
     assert header.input_shape == (16, 1, 48, 48)
     assert header.training_data == "eight rows of bars, seed 6"
-    assert seen == set(public.digests)  # the encoder saw all of them, whatever the temporal half took
+    assert seen == digests_of("synthetic", public)  # the encoder saw all of them, whatever the temporal half took
     assert bool(torch.isfinite(model(to_input(public.frames))).all())
     assert not path.with_suffix(".checkpoint").exists()
 
@@ -166,7 +167,10 @@ def test_an_encoder_that_is_given_is_kept_with_all_that_it_has_seen(public: Sequ
     pretrain_to(tmp_path / "model.safetensors", order, lambda *told: None)
     model, header, seen = load_model(tmp_path / "model.safetensors")
     assert weights_of(model)["encoder"] == weights_of(given)["encoder"]
-    assert seen == {"00000000000000aa", *public.digests}
+    assert {"00000000000000aa", *public.digests} <= seen
+    assert shares_nobody(seen, "ckplus", replace(public, subjects=("S1",) * len(public))) is False
+    others = replace(public, subjects=("S1",) * len(public), digests=("00000000000000bb",) * len(public))
+    assert shares_nobody(seen, "ckplus", others) is None, "nobody knows whom the encoder has seen"
     assert header.training_data == "eight rows of bars, seed 6; encoder: faces"
 
 
