@@ -270,6 +270,31 @@ def pretrain(
     pretrain_and_show(path, order, threads)
 
 
+@app.command(epilog="Example: fl-server evaluate study --compare cnn,rnn,cnn-lstm --seeds 0,1,2")
+def evaluate(
+    directory: Directory,
+    compare: Annotated[str, typer.Option(help="Models side by side: names, or weights files, parted by commas.")],
+    data: Annotated[str, typer.Option(help=HELP)] = "synthetic",
+    train_on: Annotated[str | None, typer.Option(help="Where compared models are trained; else on --data.")] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds that each compared model is trained with.")] = "0",
+    encoder: Annotated[Path | None, typer.Option(help="Weights whose encoder is kept; else it is trained.")] = None,
+    entry: Annotated[list[str] | None, typer.Option("--set", help="An entry of the recipe, as name=value.")] = None,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="Processor threads.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Score models side by side on held-out people; those that are not there yet are trained first."""
+    from fl_server.evaluation.compared import Training
+    from fl_server.evaluation.comparison import parse_models
+    from fl_server.evaluation.show_comparison import compare_and_show, parse_seeds
+    from fl_server.pretraining.recipe import recipe_with
+
+    folder = FederationFolder(directory)
+    scheme = load_settings(folder.settings).model.scheme
+    recipe = recipe_with(parse_entries([f"recipe.{text}" for text in entry or []]).get("recipe", {}))
+    training = Training(scheme, train_on or data, parse_seeds(seeds), recipe, encoder)
+    compare_and_show(folder, data, parse_models(compare), training, threads, as_json)
+
+
 def _brought(chain: Path | None, key: Path | None) -> "Brought | None":
     from fl_server.certificates import Brought
 

@@ -38,11 +38,11 @@ class Benchmark:
         A sequence's class is the majority of its votes. The model is left as it was found.
         Raises ModelError where the logits are not finite or not (B, K).
         """
-        probabilities = self._probabilities(model, batch)
+        probabilities = self.probabilities(model, batch)
         return score(probabilities, self.sequences.labels, self.sequences.scheme.classes, self.sequences.subjects)
 
-    def _probabilities(self, model: EmotionModel, batch: int) -> np.ndarray:
-        """(N, K) float64."""
+    def probabilities(self, model: EmotionModel, batch: int = 2) -> np.ndarray:
+        """(N, K) float64; raises as `score` does."""
         rows = []
         with _evaluating(model), torch.inference_mode():
             for start in range(0, len(self.sequences), batch):

@@ -1,0 +1,43 @@
+"""A comparison at the command line: what will be trained, progress, and the tables."""
+
+from collections.abc import Sequence
+
+from fl_server.evaluation.compared import Trainer, Training
+from fl_server.evaluation.comparison import compare_models
+from fl_server.folder import FederationFolder
+from fl_server.pretraining.show import stoppable
+from shared_models import commandline
+from shared_models.commandline import err, out, print_json
+from shared_models.data.labels import scheme_by_name
+from shared_models.data.sources import parse_spec
+from shared_models.data.splits import load_benchmark
+from shared_models.errors import UsageError
+from shared_models.evaluation.comparison_sheets import comparison_sheets
+from shared_models.resources import use_threads
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`0,1,2`; raises UsageError where that is no list of different whole numbers from 0."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise UsageError(f"'{text}' is no list of different seeds", fix="Write it as 0,1,2")
+    return tuple(map(int, parts))
+
+
+def compare_and_show(
+    folder: FederationFolder, data: str, models: Sequence[str], training: Training, threads: int, as_json: bool
+) -> None:
+    """Trains what is missing, scores all of `models` on `data`, and prints tables or JSON."""
+    use_threads(threads)
+    err.print(
+        f"Models that are not in {folder.compared} yet are trained first; the time left is shown for each stage, and"
+        " an encoder takes longest. Ctrl-C stops it, and the same command goes on."
+    )
+    with stoppable() as stopping, commandline.progress_by_stage() as follow:
+        held_out = load_benchmark(parse_spec(data), scheme_by_name(training.scheme), follow)
+        facts = compare_models(models, Trainer(folder.compared, training, held_out, follow, stopping))
+    if as_json:
+        print_json({"comparison": facts.model_dump(mode="json")})
+        return
+    for sheet in comparison_sheets(facts):
+        out.print(sheet.for_terminal())
