@@ -1,15 +1,18 @@
 """Scores models side by side, by name or by file: `fl-server evaluate --compare cnn,rnn,cnn-lstm`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fl_server.evaluation.compared import Trainer
 from fl_server.pretraining import Stopped
+from shared_models.data.sequences import Sequences
 from shared_models.errors import DataError, ModelError, UsageError
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.comparison import Answers, Comparison, Entry, compare
+from shared_models.networks.model import EmotionModel
 from shared_models.networks.names import parse_name
-from shared_models.networks.weights import load_model, weights_hash
+from shared_models.networks.weights import WeightsHeader, load_model, weights_hash
 
 _SUFFIX = ".safetensors"
 
@@ -30,48 +33,66 @@ def parse_models(text: str) -> tuple[str, ...]:
 
 
 def compare_models(models: Sequence[str], trainer: Trainer) -> Comparison:
-    """Scores of each of `models` on what the trainer holds out; trains what is missing.
+    """Scores of each of `models` on what the trainer holds out; trains what is missing, once files are seen to fit.
 
     Raises as the trainer does, Stopped also while it scores; ModelError where a file is no weights for this label
     scheme, DataError where its model was trained on what scores.
     """
-    names = tuple(model for model in models if not _is_file(model))
-    trained = trainer.weights_of(names) if names else {}
-    files = {model: trained.get(model) or [Path(model)] for model in models}
-    benchmark, total = Benchmark(trainer.held_out), sum(map(len, files.values()))
-    entries: list[Entry] = []
-    done = 0
-    for model, paths in files.items():
-        seeds = trainer.training.seeds if model in trained else (None,)
-        runs = []
-        for path, seed in zip(paths, seeds, strict=True):
-            parameters, answers = _answers(path, seed, benchmark)
-            runs.append(answers)
-            done += 1
-            trainer.progress("scores", done, total)
-            if trainer.stopping():
-                raise Stopped
-        encoder = trainer.training.encoder_words(model) if model in trained else "as the file has it"
-        entries.append(Entry(_label(model), parameters, encoder, runs))
-    data = trainer.held_out
-    alike = trainer.training.facts() if trained else None
-    return compare(entries, data.labels, data.scheme.classes, data.subjects, alike)
+    data, training = trainer.held_out, trainer.training
+    benchmark = Benchmark(data)
+    weights = {model: [_load(Path(model), None, data)] for model in models if _is_file(model)}
+    names = tuple(model for model in models if model not in weights)
+    for name, paths in (trainer.weights_of(names) if names else {}).items():
+        weights[name] = [_load(path, seed, data) for path, seed in zip(paths, training.seeds, strict=True)]
+    answers: dict[str, list[Answers]] = {model: [] for model in models}
+    runs = [(model, one) for model in models for one in weights[model]]
+    for done, (model, one) in enumerate(runs, start=1):
+        answers[model].append(_answers(one, benchmark))
+        trainer.progress("scores", done, len(runs))
+        if trainer.stopping():
+            raise Stopped
+    entries = [
+        Entry(
+            name=_label(model),
+            parameters=sum(parameter.numel() for parameter in weights[model][0].model.parameters()),
+            encoder=training.encoder_words(model) if model in names else "as the file has it",
+            runs=answers[model],
+        )
+        for model in models
+    ]
+    return compare(entries, data.labels, data.scheme.classes, data.subjects, training.facts() if names else None)
 
 
-def _answers(path: Path, seed: int | None, benchmark: Benchmark) -> tuple[int, Answers]:
-    """How many parameters the model in `path` has, and what it answers."""
+@dataclass(frozen=True)
+class _Weights:
+    model: EmotionModel
+    header: WeightsHeader
+    seed: int | None
+
+
+def _load(path: Path, seed: int | None, held_out: Sequences) -> _Weights:
     model, header, seen = load_model(path)
-    scheme = benchmark.sequences.scheme.name
-    if header.scheme != scheme:
-        raise ModelError(f"The weights in {path.name} are for the label scheme {header.scheme}, not {scheme}")
-    if known := seen.intersection(benchmark.sequences.digests):
+    if header.scheme != held_out.scheme.name:
+        raise ModelError(
+            f"The weights in {path.name} are for the label scheme {header.scheme}, not {held_out.scheme.name}",
+            fix="Name other weights",
+        )
+    if known := seen.intersection(held_out.digests):
         raise DataError(
             f"The weights in {path.name} cannot be scored on this data",
             why=f"they were trained on {len(known)} of its sequences",
             fix="Name data that nobody has trained on",
         )
-    answers = Answers(weights_hash(model.state_dict()), seed, header.training_data, benchmark.probabilities(model))
-    return sum(parameter.numel() for parameter in model.parameters()), answers
+    return _Weights(model, header, seed)
+
+
+def _answers(weights: _Weights, benchmark: Benchmark) -> Answers:
+    return Answers(
+        weights=weights_hash(weights.model.state_dict()),
+        seed=weights.seed,
+        training_data=weights.header.training_data,
+        probabilities=benchmark.probabilities(weights.model),
+    )
 
 
 def _is_file(model: str) -> bool:

@@ -26,13 +26,15 @@ def pretrain_and_show(path: Path, order: Order, threads: int) -> None:
 def stoppable() -> Iterator[Callable[[], bool]]:
     """For training that goes on when its command is repeated: yields whether SIGINT or SIGTERM has come."""
     stop = threading.Event()
-    for received in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(received, lambda *_: stop.set())
+    before = {received: signal.signal(received, lambda *_: stop.set()) for received in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop.is_set
     except Stopped:
         err.print("Stopped. The same command goes on from here.")
         raise
+    finally:
+        for received, handler in before.items():
+            signal.signal(received, handler)
 
 
 def _spoken(seconds: float) -> str:

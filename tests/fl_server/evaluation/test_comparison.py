@@ -71,10 +71,12 @@ def test_weights_that_have_seen_what_scores_are_refused(trainer: Make, held_out:
         compare_models((str(path),), trainer())
 
 
-def test_weights_for_other_labels_are_refused(trainer: Make, tmp_path: Path) -> None:
+def test_weights_for_other_labels_are_refused_before_anything_is_trained(trainer: Make, tmp_path: Path) -> None:
     path = saved(tmp_path / "ours.safetensors", scheme="basic-8", classes=8)
+    told: list[tuple[str, int, int]] = []
     with pytest.raises(ModelError, match="basic-8, not basic-7"):
-        compare_models((str(path),), trainer())
+        compare_models(("cnn", str(path)), trainer(told))
+    assert told == []
 
 
 @pytest.mark.parametrize("text", ["", ",", "cnn,cnn", "a/x.safetensors,b/x.safetensors"])
