@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fl_server.evaluation.compared import Trainer, Training
 from fl_server.evaluation.comparison import compare_models
 from fl_server.folder import FederationFolder
+from fl_server.pretraining import raising
 from fl_server.pretraining.show import stoppable
 from shared_models import commandline
 from shared_models.commandline import err, out, print_json
@@ -30,11 +31,11 @@ def compare_and_show(
     """Trains what is missing, scores all of `models` on `data`, and prints tables or JSON."""
     use_threads(threads)
     err.print(
-        f"Models that are not in {folder.compared} yet are trained first; the time left is shown for each stage, and"
-        " an encoder takes longest. Ctrl-C stops it, and the same command goes on."
+        f"Models that are not in {folder.compared} yet are trained first, once the data are read. The time left is"
+        " shown for each stage; an encoder takes longest. Ctrl-C stops it, and the same command goes on."
     )
     with stoppable() as stopping, commandline.progress_by_stage() as follow:
-        held_out = load_benchmark(parse_spec(data), scheme_by_name(training.scheme), follow)
+        held_out = load_benchmark(parse_spec(data), scheme_by_name(training.scheme), raising(follow, stopping))
         facts = compare_models(models, Trainer(folder.compared, training, held_out, follow, stopping))
     if as_json:
         print_json({"comparison": facts.model_dump(mode="json")})

@@ -27,7 +27,7 @@ from shared_models.networks.model import EmotionModel
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import WeightsHeader, load_model, save_model, weights_hash
 
-__all__ = ["Order", "Recipe", "Run", "Stopped", "load_data", "pretrain", "pretrain_to"]
+__all__ = ["Order", "Recipe", "Run", "Stopped", "load_data", "pretrain", "pretrain_to", "raising"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -67,13 +67,18 @@ def load_data(
     data: str, scheme: str, seed: int, progress: Progress, stopping: Callable[[], bool]
 ) -> tuple[Sequences, str]:
     """The public part of `data`, and a sentence that says what it is. Raises Stopped soon after `stopping()`."""
+    return load_public(parse_spec(data), scheme_by_name(scheme), seed, raising(progress, stopping))
 
-    def while_loading(stage: str, done: int, total: int) -> None:
+
+def raising(progress: Progress, stopping: Callable[[], bool]) -> Progress:
+    """`progress` for work that keeps what is done by itself, such as finding faces: raises Stopped when told to."""
+
+    def told(stage: str, done: int, total: int) -> None:
         progress(stage, done, total)
         if stopping():
-            raise Stopped  # faces that were found are kept
+            raise Stopped
 
-    return load_public(parse_spec(data), scheme_by_name(scheme), seed, while_loading)
+    return told
 
 
 class Run:
