@@ -1,13 +1,14 @@
 """Models side by side on one held-out set, emotion by emotion."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from shared_models.evaluation.confusion import rates_of
 from shared_models.evaluation.metrics import Metrics, score
-from shared_models.evaluation.paired import middle_95, redrawn_macro_f1
+from shared_models.evaluation.resampling import Estimate, Unit, count_by_unit, estimate, macro_f1, unit_of, units_of
 
 
 class _Facts(BaseModel):
@@ -45,12 +46,8 @@ class ComparedRun(_Facts):
 class Difference(_Facts):
     """How much more macro F1 than the first model."""
 
-    macro_f1: float
-    """mean over runs"""
-    low: float
-    """lower end of its 95 % interval: the bootstrap over people, the same ones for both models"""
-    high: float
-    """upper end"""
+    macro_f1: Estimate
+    """mean over runs; the interval is of draws of the same people for both models"""
     by_run: list[float]
     """each run's to the first model's run of the same place; empty where they have not equally many"""
 
@@ -72,12 +69,8 @@ class ComparedModel(_Facts):
     """share of sequences classified right"""
     uar: float
     """unweighted average recall over the emotions present"""
-    macro_f1: float
+    macro_f1: Estimate
     """mean F1 over the emotions present"""
-    low: float
-    """lower end of the 95 % interval of macro F1: the bootstrap over people"""
-    high: float
-    """upper end"""
     ece: float
     """expected calibration error, 15 bins"""
     difference: Difference | None
@@ -100,8 +93,10 @@ class Comparison(_Facts):
 
     sequences: int
     """how many score"""
-    subjects: int
-    """how many people they are of; 0 where nobody is named"""
+    unit: Unit
+    """what the intervals draw: people with all their sequences, or single sequences where nobody is named"""
+    units: int
+    """how many of these there are"""
     support: dict[str, int]
     """sequences of each emotion"""
     training: SameTraining | None
@@ -143,29 +138,40 @@ def compare(
 
     Raises DataError as `metrics.score` does.
     """
+    units = units_of(subjects)
     scored = [[score(run.probabilities, targets, classes, subjects) for run in entry.runs] for entry in entries]
-    drawn = [_drawn(entry, targets, classes, subjects) for entry in entries]
+    counts = [[count_by_unit(targets, run.probabilities, units) for run in entry.runs] for entry in entries]
     models: list[ComparedModel] = []
-    for entry, metrics, draws in zip(entries, scored, drawn, strict=True):
-        difference = _difference(metrics, scored[0], draws - drawn[0]) if models else None
-        models.append(_model(entry, metrics, draws, difference))
+    for entry, metrics, own in zip(entries, scored, counts, strict=True):
+        difference = _difference(own, counts[0]) if models else None
+        models.append(_model(entry, metrics, estimate(_mean_macro_f1, *own), difference))
     return Comparison(
         sequences=len(targets),
-        subjects=len({subject for subject in subjects if subject is not None}),
+        unit=unit_of(subjects),
+        units=len(set(units)),
         support={name: one.support for name, one in scored[0][0].per_class.items()},
         training=training,
         models=models,
     )
 
 
-def _drawn(entry: Entry, targets: np.ndarray, classes: tuple[str, ...], subjects: tuple[str | None, ...]) -> np.ndarray:
-    """(draws,) macro F1, mean over the runs."""
-    answers = [run.probabilities.argmax(axis=1) for run in entry.runs]
-    return np.mean([redrawn_macro_f1(answer, targets, subjects, len(classes)) for answer in answers], axis=0)
+def _mean_macro_f1(*runs: np.ndarray) -> np.ndarray:
+    """(..., K, K) counts of each run -> (...)."""
+    return np.mean([macro_f1(counts) for counts in runs], axis=0)
 
 
-def _model(entry: Entry, metrics: list[Metrics], draws: np.ndarray, difference: Difference | None) -> ComparedModel:
-    low, high = middle_95(draws)
+def _difference(own: list[np.ndarray], first: list[np.ndarray]) -> Difference:
+    def of(*runs: np.ndarray) -> np.ndarray:
+        return _mean_macro_f1(*runs[: len(own)]) - _mean_macro_f1(*runs[len(own) :])
+
+    paired = zip(own, first, strict=True) if len(own) == len(first) else ()
+    return Difference(
+        macro_f1=estimate(of, *own, *first),
+        by_run=[float(macro_f1(mine.sum(axis=0)) - macro_f1(theirs.sum(axis=0))) for mine, theirs in paired],
+    )
+
+
+def _model(entry: Entry, metrics: list[Metrics], mean: Estimate, difference: Difference | None) -> ComparedModel:
     return ComparedModel(
         name=entry.name,
         parameters=entry.parameters,
@@ -175,46 +181,18 @@ def _model(entry: Entry, metrics: list[Metrics], draws: np.ndarray, difference: 
             for run, own in zip(entry.runs, metrics, strict=True)
         ],
         by_emotion=_by_emotion(metrics),
-        accuracy=_mean(metrics, lambda own: own.accuracy),
-        uar=_mean(metrics, lambda own: own.uar),
-        macro_f1=_mean(metrics, lambda own: own.macro_f1),
-        low=low,
-        high=high,
-        ece=_mean(metrics, lambda own: own.ece),
+        accuracy=float(np.mean([own.accuracy for own in metrics])),
+        uar=float(np.mean([own.uar for own in metrics])),
+        macro_f1=mean,
+        ece=float(np.mean([own.ece for own in metrics])),
         difference=difference,
     )
 
 
-def _difference(own: list[Metrics], first: list[Metrics], draws: np.ndarray) -> Difference:
-    low, high = middle_95(draws)
-    paired = zip(own, first, strict=True) if len(own) == len(first) else ()
-    return Difference(
-        macro_f1=_mean(own, lambda one: one.macro_f1) - _mean(first, lambda one: one.macro_f1),
-        low=low,
-        high=high,
-        by_run=[mine.macro_f1 - theirs.macro_f1 for mine, theirs in paired],
-    )
-
-
-def _mean(metrics: list[Metrics], of: Callable[[Metrics], float]) -> float:
-    return float(np.mean([of(own) for own in metrics]))
-
-
 def _by_emotion(metrics: list[Metrics]) -> dict[str, EmotionScore]:
-    means = np.mean([_rows(own) for own in metrics], axis=0)
-    names = EmotionScore.model_fields
+    rates = rates_of(np.array([own.confusion for own in metrics]))  # (runs, K) each
+    means = {name: getattr(rates, name).mean(axis=0) for name in EmotionScore.model_fields}
     return {
-        emotion: EmotionScore(**dict(zip(names, map(float, row), strict=True)))
-        for emotion, row in zip(metrics[0].per_class, means, strict=True)
+        emotion: EmotionScore(**{name: float(values[place]) for name, values in means.items()})
+        for place, emotion in enumerate(metrics[0].per_class)
     }
-
-
-def _rows(metrics: Metrics) -> list[tuple[float, ...]]:
-    """A row for each class: accuracy, precision, recall, F1."""
-    confusion = np.array(metrics.confusion)
-    wrong = confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * confusion.diagonal()
-    accuracies = 1 - wrong / confusion.sum()
-    return [
-        (accuracy, own.precision, own.recall, own.f1)
-        for accuracy, own in zip(accuracies, metrics.per_class.values(), strict=True)
-    ]

@@ -1,9 +1,9 @@
 """A comparison as people read it: one table of all models, and one a score with an emotion a row, a model a column."""
 
 from shared_models.evaluation.comparison import ComparedModel, Comparison
+from shared_models.evaluation.resampling import ABSENT, UNIT_WORDS, interval_words
 from shared_models.evaluation.sheets import Row, Sheet
 
-_ABSENT = "-"
 _SCORES = {
     "f1": ("F1 by emotion", ""),
     "precision": ("Precision by emotion", "The share of the sequences called so that are so."),
@@ -19,21 +19,19 @@ def comparison_sheets(facts: Comparison) -> list[Sheet]:
 
 
 def _overall(facts: Comparison) -> Sheet:
-    people = f" of {facts.subjects} people" if facts.subjects else ""
     return Sheet(
         "Models side by side",
-        ("Model", "Parameters", "Accuracy", "UAR", "Macro F1", "from", "to", "ECE"),
+        ("Model", "Accuracy", "UAR", "ECE", "Macro F1", "95 %"),
         [
             (
                 model.name,
-                f"{model.parameters:,}",
-                *(f"{value:.3f}" for value in (model.accuracy, model.uar, model.macro_f1)),
-                *(f"{value:.3f}" for value in (model.low, model.high, model.ece)),
+                *(f"{value:.3f}" for value in (model.accuracy, model.uar, model.ece, model.macro_f1.value)),
+                interval_words(model.macro_f1),
             )
             for model in facts.models
         ],
-        f"Means over seeds, on {facts.sequences} sequences{people}. From, to: the 95 % interval of macro F1, by the"
-        f" bootstrap over {'people' if people else 'sequences, since no people are named'}.",
+        f"Means over seeds, on {facts.sequences} sequences. 95 %: bootstrap over {facts.units}"
+        f" {UNIT_WORDS[facts.unit]}.",
     )
 
 
@@ -43,16 +41,16 @@ def _differences(facts: Comparison) -> Sheet:
         f"Macro F1 above {first}",
         ("Model", "Difference", "95 %", "By seed"),
         [_difference_row(model) for model in facts.models[1:]],
-        f"The same {'people' if facts.subjects else 'sequences'} are drawn for both models.",
+        f"95 %: bootstrap over the same {facts.units} {UNIT_WORDS[facts.unit]} for both models.",
     )
 
 
 def _difference_row(model: ComparedModel) -> Row:
     if model.difference is None:  # the first model alone has none
-        return (model.name, *[_ABSENT] * 3)
-    by_run = " ".join(f"{value:+.3f}" for value in model.difference.by_run) or _ABSENT
-    low, high = model.difference.low, model.difference.high
-    return (model.name, f"{model.difference.macro_f1:+.3f}", f"{low:+.3f} to {high:+.3f}", by_run)
+        return (model.name, *[ABSENT] * 3)
+    found = model.difference.macro_f1
+    by_run = " ".join(f"{value:+.3f}" for value in model.difference.by_run) or ABSENT
+    return (model.name, f"{found.value:+.3f}", interval_words(found, "+.3f"), by_run)
 
 
 def _by_emotion(facts: Comparison, score: str) -> Sheet:
@@ -61,7 +59,7 @@ def _by_emotion(facts: Comparison, score: str) -> Sheet:
         (
             emotion,
             str(support),
-            *(f"{getattr(model.by_emotion[emotion], score):.3f}" if support else _ABSENT for model in facts.models),
+            *(f"{getattr(model.by_emotion[emotion], score):.3f}" if support else ABSENT for model in facts.models),
         )
         for emotion, support in facts.support.items()
     ]
@@ -69,13 +67,13 @@ def _by_emotion(facts: Comparison, score: str) -> Sheet:
 
 
 def _training(facts: Comparison) -> Sheet:
-    rows = [(model.name, model.encoder, _seeds(model)) for model in facts.models]
+    rows = [(model.name, f"{model.parameters:,}", model.encoder, _seeds(model)) for model in facts.models]
     note = ""
     if facts.training:
         recipe = ", ".join(f"{name} {value}" for name, value in facts.training.recipe.items())
         note = f"On the training part of {facts.training.data}, all by one recipe: {recipe}."
-    return Sheet("How the models were trained", ("Model", "Encoder", "Seeds"), rows, note)
+    return Sheet("How the models were trained", ("Model", "Parameters", "Encoder", "Seeds"), rows, note)
 
 
 def _seeds(model: ComparedModel) -> str:
-    return ", ".join(str(run.seed) for run in model.runs if run.seed is not None) or _ABSENT
+    return ", ".join(str(run.seed) for run in model.runs if run.seed is not None) or ABSENT

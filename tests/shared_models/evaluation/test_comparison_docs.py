@@ -13,6 +13,7 @@ FACTS = (
     comparison.ComparedRun,
     comparison.EmotionScore,
     comparison.Difference,
+    comparison.Estimate,
 )
 
 
