@@ -288,11 +288,9 @@ def evaluate(
     from fl_server.evaluation.show_comparison import compare_and_show, parse_seeds
     from fl_server.pretraining.recipe import recipe_with
 
-    folder = FederationFolder(directory)
-    scheme = load_settings(folder.settings).model.scheme
     recipe = recipe_with(parse_entries([f"recipe.{text}" for text in entry or []]).get("recipe", {}))
-    training = Training(scheme, train_on or data, parse_seeds(seeds), recipe, encoder)
-    compare_and_show(folder, data, parse_models(compare), training, threads, as_json)
+    training = Training(train_on or data, parse_seeds(seeds), recipe, encoder)
+    compare_and_show(FederationFolder(directory), data, parse_models(compare), training, threads, as_json)
 
 
 def _brought(chain: Path | None, key: Path | None) -> "Brought | None":

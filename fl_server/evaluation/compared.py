@@ -25,7 +25,6 @@ class Training:
     encoder: a weights file whose encoder all of them keep; without one it is trained
     """
 
-    scheme: str
     data: str
     seeds: tuple[int, ...] = (0,)
     recipe: Recipe = field(default_factory=Recipe)
@@ -71,8 +70,8 @@ class Trainer:
         return found
 
     def _with_seed(self, names: tuple[str, ...], seed: int) -> Iterator[tuple[str, Path]]:
-        training = self.training
-        data, words = load_data(training.data, training.scheme, seed, self.progress, self.stopping)
+        training, scheme = self.training, self.held_out.scheme.name
+        data, words = load_data(training.data, scheme, seed, self.progress, self.stopping)
         _require_apart(data, self.held_out)
 
         def encoder_for(name: str) -> Path | None:
@@ -82,9 +81,9 @@ class Trainer:
             return training.encoder or (trained(shared) if shared != name else None)
 
         def trained(name: str) -> Path:
-            order = Order(name, training.scheme, training.data, seed, training.recipe, encoder_for(name))
+            order = Order(name, scheme, training.data, seed, training.recipe, encoder_for(name))
             run = Run(order, data, words)
-            path = self.folder / f"{name}-{training.scheme}-{run.id[:12]}.safetensors"
+            path = self.folder / f"{name}-{scheme}-{run.id[:12]}.safetensors"
             if not path.exists():
                 run.to(path, self._telling(name, seed), self.stopping)
             return path

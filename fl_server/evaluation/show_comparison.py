@@ -7,6 +7,7 @@ from fl_server.evaluation.comparison import compare_models
 from fl_server.folder import FederationFolder
 from fl_server.pretraining import raising
 from fl_server.pretraining.show import stoppable
+from fl_server.settings import load_settings
 from shared_models import commandline
 from shared_models.commandline import err, out, print_json
 from shared_models.data.labels import scheme_by_name
@@ -30,12 +31,13 @@ def compare_and_show(
 ) -> None:
     """Trains what is missing, scores all of `models` on `data`, and prints tables or JSON."""
     use_threads(threads)
+    scheme = scheme_by_name(load_settings(folder.settings).model.scheme)
     err.print(
         f"Models that are not in {folder.compared} yet are trained first, once the data are read. The time left is"
         " shown for each stage; an encoder takes longest. Ctrl-C stops it, and the same command goes on."
     )
     with stoppable() as stopping, commandline.progress_by_stage() as follow:
-        held_out = load_benchmark(parse_spec(data), scheme_by_name(training.scheme), raising(follow, stopping))
+        held_out = load_benchmark(parse_spec(data), scheme, raising(follow, stopping))
         facts = compare_models(models, Trainer(folder.compared, training, held_out, follow, stopping))
     if as_json:
         print_json({"comparison": facts.model_dump(mode="json")})

@@ -63,7 +63,7 @@ def trainer(public: None, held_out: Sequences, tmp_path: Path) -> Callable[..., 
 
     def make(told: list[tuple[str, int, int]] | None = None, stopping: Callable[[], bool] = lambda: False, **how):
         note = (lambda *what: None) if told is None else (lambda *what: told.append(what))
-        training = Training("basic-7", "synthetic", **({"recipe": TINY} | how))
+        training = Training("synthetic", **({"recipe": TINY} | how))
         return Trainer(tmp_path / "compared", training, held_out, note, stopping)
 
     return make
