@@ -283,14 +283,13 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score models side by side on held-out people; those that are not there yet are trained first."""
-    from fl_server.evaluation.compared import Training
-    from fl_server.evaluation.comparison import parse_models
-    from fl_server.evaluation.show_comparison import compare_and_show, parse_seeds
+    from fl_server.evaluation.comparison import parse_contest
+    from fl_server.evaluation.show_comparison import compare_and_show
     from fl_server.pretraining.recipe import recipe_with
 
     recipe = recipe_with(parse_entries([f"recipe.{text}" for text in entry or []]).get("recipe", {}))
-    training = Training(train_on or data, parse_seeds(seeds), recipe, encoder)
-    compare_and_show(FederationFolder(directory), data, parse_models(compare), training, threads, as_json)
+    contest = parse_contest(compare, train_on, seeds, recipe, encoder)
+    compare_and_show(FederationFolder(directory), data, contest, threads, as_json)
 
 
 def _brought(chain: Path | None, key: Path | None) -> "Brought | None":

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fl_server.evaluation.compared import Trainer
-from fl_server.pretraining import Stopped
+from fl_server.evaluation.compared import Trainer, Training
+from fl_server.pretraining import Recipe, Stopped
 from shared_models.data.sequences import Sequences
+from shared_models.data.sources import parse_spec
 from shared_models.errors import DataError, ModelError, UsageError
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.comparison import Answers, Comparison, Entry, compare
@@ -30,6 +31,35 @@ def parse_models(text: str) -> tuple[str, ...]:
         if not _is_file(model):
             parse_name(model)
     return models
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Which models are compared, and how those that are names are trained; where it names no data, on what scores."""
+
+    models: tuple[str, ...]
+    train_on: str | None
+    seeds: tuple[int, ...]
+    recipe: Recipe
+    encoder: Path | None
+
+    def training(self, data: str) -> Training:
+        return Training(self.train_on or data, self.seeds, self.recipe, self.encoder)
+
+
+def parse_contest(models: str, train_on: str | None, seeds: str, recipe: Recipe, encoder: Path | None) -> Contest:
+    """Raises UsageError or ModelError, before anything is trained, where something of it is wrong."""
+    if train_on is not None:
+        parse_spec(train_on)
+    return Contest(parse_models(models), train_on, parse_seeds(seeds), recipe, encoder)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`0,1,2`; raises UsageError where that is no list of different whole numbers from 0."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise UsageError(f"'{text}' is no list of different seeds", fix="Write it as 0,1,2")
+    return tuple(map(int, parts))
 
 
 def compare_models(models: Sequence[str], trainer: Trainer) -> Comparison:

@@ -1,9 +1,7 @@
 """A comparison at the command line: what will be trained, progress, and the tables."""
 
-from collections.abc import Sequence
-
-from fl_server.evaluation.compared import Trainer, Training
-from fl_server.evaluation.comparison import compare_models
+from fl_server.evaluation.compared import Trainer
+from fl_server.evaluation.comparison import Contest, compare_models
 from fl_server.folder import FederationFolder
 from fl_server.pretraining import raising
 from fl_server.pretraining.show import stoppable
@@ -13,23 +11,12 @@ from shared_models.commandline import err, out, print_json
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sources import parse_spec
 from shared_models.data.splits import load_benchmark
-from shared_models.errors import UsageError
 from shared_models.evaluation.comparison_sheets import comparison_sheets
 from shared_models.resources import use_threads
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """`0,1,2`; raises UsageError where that is no list of different whole numbers from 0."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
-        raise UsageError(f"'{text}' is no list of different seeds", fix="Write it as 0,1,2")
-    return tuple(map(int, parts))
-
-
-def compare_and_show(
-    folder: FederationFolder, data: str, models: Sequence[str], training: Training, threads: int, as_json: bool
-) -> None:
-    """Trains what is missing, scores all of `models` on `data`, and prints tables or JSON."""
+def compare_and_show(folder: FederationFolder, data: str, contest: Contest, threads: int, as_json: bool) -> None:
+    """Trains what is missing, scores all models on `data`, and prints tables or JSON."""
     use_threads(threads)
     scheme = scheme_by_name(load_settings(folder.settings).model.scheme)
     err.print(
@@ -38,7 +25,8 @@ def compare_and_show(
     )
     with stoppable() as stopping, commandline.progress_by_stage() as follow:
         held_out = load_benchmark(parse_spec(data), scheme, raising(follow, stopping))
-        facts = compare_models(models, Trainer(folder.compared, training, held_out, follow, stopping))
+        trainer = Trainer(folder.compared, contest.training(data), held_out, follow, stopping)
+        facts = compare_models(contest.models, trainer)
     if as_json:
         print_json({"comparison": facts.model_dump(mode="json")})
         return

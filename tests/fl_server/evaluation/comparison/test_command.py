@@ -8,7 +8,7 @@ import pytest
 
 from fl_server import cli
 from fl_server.evaluation import show_comparison
-from fl_server.evaluation.show_comparison import parse_seeds
+from fl_server.evaluation.comparison import parse_seeds
 from fl_server.pretraining.recipe import recipe_with
 from fl_server.settings import parse_entries
 from fl_server.setup import create_federation
