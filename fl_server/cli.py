@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from fl_server.backup.cli import app as backups
+from fl_server.evaluation.cli import app as evaluations
 from fl_server.folder import FederationFolder
 from fl_server.models.cli import app as models
 from fl_server.settings import load_settings, parse_entries
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 app = commandline.program("Attune's server: a federation that learns from laptops without their pictures.")
 
 app.add_typer(backups)
+app.add_typer(evaluations)
 app.add_typer(models, name="models")
 devices_app = typer.Typer(help="The devices of a federation.", no_args_is_help=True)
 app.add_typer(devices_app, name="devices")
@@ -268,24 +270,6 @@ def pretrain(
     path = file or directory / "pretrained.safetensors"
     order = Order(settings.name, settings.scheme, data, seed, recipe_with(recipe), encoder, backbone)
     pretrain_and_show(path, order, threads)
-
-
-@app.command(epilog="Example: fl-server evaluate study --data ferplus:faces --out evaluation.html")
-def evaluate(
-    directory: Directory,
-    data: Annotated[str | None, typer.Option(help=f"{HELP} The benchmark's unless given.")] = None,
-    round_: Annotated[
-        str | None, typer.Option("--round", metavar="N|best", help="A round's model; the last one's unless given.")
-    ] = None,
-    weights: Annotated[Path | None, typer.Option(help="A weights file in place of a round's model.")] = None,
-    file: Annotated[Path | None, typer.Option("--out", help="Also write it: .html, .md, .json or .svg.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Score a model on held-out data that nothing was chosen on: by emotion, with intervals and baselines."""
-    from fl_server.evaluation.evaluate import Order
-    from fl_server.evaluation.show import evaluate_and_show
-
-    evaluate_and_show(FederationFolder(directory), Order(data, round_, weights), file, as_json)
 
 
 def _brought(chain: Path | None, key: Path | None) -> "Brought | None":

@@ -34,6 +34,7 @@ class FederationFolder:
         self.promoted = root / "promoted.json"
         self.page_address = root / "operator-page.url"
         self.tensorboard = root / "tensorboard"
+        self.compared = root / "compared"
 
     def create(self) -> None:
         """Makes the folders, readable by their owner only; raises StorageError where that is not possible."""

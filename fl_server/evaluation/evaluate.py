@@ -15,12 +15,15 @@ from shared_models.data.remembered import shares_nobody
 from shared_models.data.sequences import Sequences
 from shared_models.data.sources import DataSpec, parse_spec
 from shared_models.data.splits import HeldOut, load_held_out
+from shared_models.data.still_sets import STILL_SETS
 from shared_models.errors import DataError
 from shared_models.evaluation.baselines import per_person_baseline
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.bootstrap import intervals
 from shared_models.evaluation.calibration import reliability
+from shared_models.evaluation.groups import measure_groups
 from shared_models.evaluation.metrics import majority_baseline
+from shared_models.evaluation.robustness import Robustness, measure_robustness
 from shared_models.evaluation.scores import in_full
 from shared_models.networks.describe import describe_model
 from shared_models.networks.weights import weights_hash
@@ -30,11 +33,13 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Order:
-    """What to evaluate. data: a data source; that of the settings where it is None. round, weights: see `choose`."""
+    """What to evaluate. data: a data source; that of the settings where it is None. round, weights: see `choose`.
+    robustness: whether to score it on each corrupted form of the data too."""
 
     data: str | None = None
     round: str | None = None
     weights: Path | None = None
+    robustness: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,15 @@ def evaluate(folder: FederationFolder, order: Order, progress: Progress) -> Eval
         intervals=intervals(probabilities, targets, classes, scored.sequences.subjects),
         baselines=_baselines(scored.sequences),
         reliability=reliability(probabilities, targets),
+        traits=measure_groups(probabilities, scored.sequences),
+        robustness=_robustness(spec, scored, progress) if order.robustness else None,
+    )
+
+
+def _robustness(spec: DataSpec, scored: Scored, progress: Progress) -> Robustness:
+    stills = spec.kind in STILL_SETS
+    return measure_robustness(
+        scored.chosen.model, scored.sequences, scored.probabilities, stills=stills, progress=progress
     )
 
 

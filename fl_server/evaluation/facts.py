@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 from shared_models.evaluation.bootstrap import Intervals
 from shared_models.evaluation.calibration import ReliabilityBin
+from shared_models.evaluation.groups import Trait
+from shared_models.evaluation.robustness import Robustness
 from shared_models.evaluation.scores import Scores
 
 
@@ -107,3 +109,7 @@ class Evaluation(_Facts):
     """what they stand beside"""
     reliability: list[ReliabilityBin]
     """how often the model is right, by its confidence"""
+    traits: tuple[Trait, ...]
+    """scores of the groups that the data names, and the gaps between them; empty where it names none"""
+    robustness: Robustness | None
+    """scores on each corrupted form of the data; `null` where they were not asked for"""

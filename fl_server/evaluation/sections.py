@@ -1,34 +1,39 @@
-"""What an evaluation says, section by section: the one list behind the terminal, the page, Markdown and the picture.
+"""What the evaluation of one model says, section by section.
 
 A section is a name and a function from the facts to its blocks; one that has nothing to say gives none and is left out.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from fl_server.evaluation.document import Block, Document, Section
 from fl_server.evaluation.facts import Evaluation
 from fl_server.evaluation.pictures import confusion_picture, reliability_picture
 from fl_server.evaluation.sheets import emotions_sheet, mistakes_sheet, scores_sheet
-from fl_server.report.blocks import Facts, Picture
-from shared_models.evaluation.sheets import Sheet
-
-Block = Sheet | Picture | Facts
-
-
-@dataclass(frozen=True)
-class Section:
-    id: str
-    title: str
-    blocks: list[Block]
+from fl_server.report.blocks import Facts
+from shared_models.evaluation.groups import trait_sheet
+from shared_models.evaluation.robustness import robustness_sheet
 
 
-def sections(facts: Evaluation) -> list[Section]:
-    """Those that have something to say, in the order of the page."""
-    made = [Section(id_, title, list(make(facts))) for id_, title, make in _SECTIONS]
-    return [section for section in made if section.blocks]
+def document_of(facts: Evaluation) -> Document:
+    """All that there is to say, in the order of the page."""
+    made = [Section(id_, title, make(facts)) for id_, title, make in _SECTIONS]
+    return Document(
+        facts=facts,
+        title=facts.study,
+        subject=f"{facts.model.name}, {_which(facts)}",
+        warnings=_warnings(facts),
+        sections=[section for section in made if section.blocks],
+        picture=confusion_picture(facts),
+    )
 
 
-def warnings(facts: Evaluation) -> list[str]:
+def _which(facts: Evaluation) -> str:
+    if facts.model.round is not None:
+        return f"round {facts.model.round}"
+    return "the weights to start from" if facts.model.source == "initial" else "a weights file"
+
+
+def _warnings(facts: Evaluation) -> list[str]:
     """What a reader must know before any figure."""
     said = []
     if facts.selection.same_data:
@@ -56,6 +61,14 @@ def _mistakes(facts: Evaluation) -> list[Block]:
     return [confusion_picture(facts), *([mistakes] if mistakes.rows else []), reliability_picture(facts)]
 
 
+def _groups(facts: Evaluation) -> list[Block]:
+    return [trait_sheet(trait) for trait in facts.traits]
+
+
+def _robustness(facts: Evaluation) -> list[Block]:
+    return [robustness_sheet(facts.robustness)] if facts.robustness else []
+
+
 def _provenance(facts: Evaluation) -> list[Block]:
     data, model = facts.data, facts.model
     people = "people not named" if data.subjects is None else f"{data.subjects} people"
@@ -76,5 +89,7 @@ def _provenance(facts: Evaluation) -> list[Block]:
 _SECTIONS: tuple[tuple[str, str, Callable[[Evaluation], list[Block]]], ...] = (
     ("scores", "Scores", _scores),
     ("mistakes", "Mistakes", _mistakes),
+    ("groups", "Groups", _groups),
+    ("robustness", "Robustness", _robustness),
     ("provenance", "Where the figures come from", _provenance),
 )

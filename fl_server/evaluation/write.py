@@ -1,11 +1,9 @@
-"""An evaluation as a page, as Markdown, as JSON, or the confusion as a picture of its own."""
+"""A document as a page, as Markdown, as JSON, or its picture alone."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from fl_server.evaluation.facts import Evaluation
-from fl_server.evaluation.pictures import confusion_picture
-from fl_server.evaluation.sections import Block, sections, warnings
+from fl_server.evaluation.document import Block, Document
 from fl_server.report import blocks
 from fl_server.report.blocks import Paragraph, Picture, Table, cells
 from fl_server.report.html import render_html
@@ -15,9 +13,9 @@ from shared_models.evaluation.sheets import Sheet
 from shared_models.files import atomic_write
 
 
-def write(facts: Evaluation, path: Path) -> None:
+def write(document: Document, path: Path) -> None:
     """Raises UsageError where the name of `path` has another ending, StorageError where it cannot be written."""
-    atomic_write(path, _form_of(path)(facts).encode(), 0o644)
+    atomic_write(path, _form_of(path)(document).encode(), 0o644)
 
 
 def check_name(path: Path) -> None:
@@ -25,34 +23,29 @@ def check_name(path: Path) -> None:
     _form_of(path)
 
 
-def as_html(facts: Evaluation) -> str:
+def as_html(document: Document) -> str:
     """One self-contained page in the look of the report: no scripts, nothing loaded from anywhere."""
     page = blocks.Page(
         overline="Evaluation of an emotion model",
-        title=facts.study,
-        badge=f"{facts.model.name}, {_which(facts)}",
+        title=document.title,
+        badge=document.subject,
         draft=False,
-        notices=[Paragraph(sentence, "alarm") for sentence in warnings(facts)],
+        notices=[Paragraph(sentence, "alarm") for sentence in document.warnings],
         sections=[
             blocks.Section(section.id, section.title, [drawn for block in section.blocks for drawn in _drawn(block)])
-            for section in sections(facts)
+            for section in document.sections
         ],
         footer="Scores say how the model does on this data, and nothing about one person.",
     )
     return render_html(page)
 
 
-def as_markdown(facts: Evaluation) -> str:
+def as_markdown(document: Document) -> str:
     """The tables; of a picture, what it says in words."""
-    head = [f"# {facts.study}: {facts.model.name}, {_which(facts)}\n"]
-    said = [f"**{sentence}**\n" for sentence in warnings(facts)]
-    return "\n".join(head + said + [_in_markdown(block) for section in sections(facts) for block in section.blocks])
-
-
-def _which(facts: Evaluation) -> str:
-    if facts.model.round is not None:
-        return f"round {facts.model.round}"
-    return "the weights to start from" if facts.model.source == "initial" else "a weights file"
+    head = [f"# {document.title}: {document.subject}\n"]
+    said = [f"**{sentence}**\n" for sentence in document.warnings]
+    tables = [_in_markdown(block) for section in document.sections for block in section.blocks]
+    return "\n".join(head + said + tables)
 
 
 def _drawn(block: Block) -> list[blocks.Block]:
@@ -71,15 +64,17 @@ def _in_markdown(block: Block) -> str:
     return "".join(f"- {name}: {value}\n" for name, value in block.rows)
 
 
-def _as_json(facts: Evaluation) -> str:
-    return facts.model_dump_json(indent=2) + "\n"
+def _as_json(document: Document) -> str:
+    return document.facts.model_dump_json(indent=2) + "\n"
 
 
-def _as_picture(facts: Evaluation) -> str:
-    return on_paper(confusion_picture(facts).svg)
+def _as_picture(document: Document) -> str:
+    if document.picture is None:
+        raise UsageError("There is no picture of this", fix="Write it as .html, .md or .json")
+    return on_paper(document.picture.svg)
 
 
-_FORMS: dict[str, Callable[[Evaluation], str]] = {
+_FORMS: dict[str, Callable[[Document], str]] = {
     ".html": as_html,
     ".md": as_markdown,
     ".json": _as_json,
@@ -87,7 +82,7 @@ _FORMS: dict[str, Callable[[Evaluation], str]] = {
 }
 
 
-def _form_of(path: Path) -> Callable[[Evaluation], str]:
+def _form_of(path: Path) -> Callable[[Document], str]:
     if path.suffix not in _FORMS:
         raise UsageError(f"'{path.name}' ends in none of {', '.join(_FORMS)}", fix="Give one of these endings")
     return _FORMS[path.suffix]

@@ -28,7 +28,7 @@ from shared_models.networks.model import EmotionModel
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import WeightsHeader, load_model, save_model, weights_hash
 
-__all__ = ["Order", "Recipe", "Stopped", "pretrain", "pretrain_to"]
+__all__ = ["Order", "Recipe", "Run", "Stopped", "load_data", "pretrain", "pretrain_to", "raising"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -59,34 +59,71 @@ def pretrain_to(
     that was not. Raises Stopped, with what was done kept, soon after `stopping()`; DataError where the data cannot
     be used, CheckpointError where the checkpoint is another run's, StorageError where `path` cannot be written.
     """
-    scheme = scheme_by_name(order.scheme)
+    with only_one(path.with_suffix(".lock"), f"Pretraining to {path}"):
+        data, description = load_data(order.data, order.scheme, order.seed, progress, stopping)
+        return Run(order, data, description).to(path, progress, stopping)
 
-    def while_loading(stage: str, done: int, total: int) -> None:
+
+def load_data(
+    data: str, scheme: str, seed: int, progress: Progress, stopping: Callable[[], bool]
+) -> tuple[Sequences, str]:
+    """The public part of `data`, and a sentence that says what it is. Raises Stopped soon after `stopping()`."""
+    return load_public(parse_spec(data), scheme_by_name(scheme), seed, raising(progress, stopping))
+
+
+def raising(progress: Progress, stopping: Callable[[], bool]) -> Progress:
+    """`progress` for work that keeps what is done by itself, such as finding faces: raises Stopped when told to."""
+
+    def told(stage: str, done: int, total: int) -> None:
         progress(stage, done, total)
         if stopping():
-            raise Stopped  # faces that were found are kept
+            raise Stopped
 
-    with only_one(path.with_suffix(".lock"), f"Pretraining to {path}"):
-        public, description = load_public(parse_spec(order.data), scheme, order.seed, while_loading)
+    return told
+
+
+class Run:
+    """One pretraining on data that are loaded: a fresh model, which ends as a weights file.
+
+    id: hash of all that decides the outcome: fresh weights, data, recipe and seed. Where the data lie does not.
+    """
+
+    def __init__(self, order: Order, data: Sequences, description: str) -> None:
+        """description: what `data` are, in words. Raises ModelError where weights that `order` names do not fit."""
+        self._order, self._data = order, data
         torch.manual_seed(order.seed)
-        model, given = build_model(order.model, len(scheme.classes)), frozenset[str]()
+        self._model, given = build_model(order.model, len(data.scheme.classes)), frozenset[str]()
         if order.encoder is not None:
-            words, given = _take_encoder(model, order.encoder)
+            words, given = _take_encoder(self._model, order.encoder)
             description = f"{description}; encoder: {words}"
         if order.backbone is not None:
-            description = f"{description}; encoder begun from {_begin_from(model, order.backbone)}"
-        journal = Journal(path.with_suffix(".checkpoint"), _run_id(order, model, public), stopping)
-        pretrain(model, public, order.recipe, order.seed, progress, journal, with_encoder=_has_to_learn(model, order))
+            description = f"{description}; encoder begun from {_begin_from(self._model, order.backbone)}"
+        self._description = description
+        self._seen = sorted(together(given, digests_of(parse_spec(order.data).kind, data)))
+        self.id = canonical_hash(
+            {
+                "weights": weights_hash(self._model.state_dict()),
+                "data": sorted(data.digests),
+                "recipe": order.recipe.model_dump(),
+                "seed": order.seed,
+            }
+        )
+
+    def to(self, path: Path, progress: Progress, stopping: Callable[[], bool]) -> tuple[float, float]:
+        """Trains and writes, once; goes on and raises as `pretrain_to` does."""
+        order, model = self._order, self._model
+        journal = Journal(path.with_suffix(".checkpoint"), self.id, stopping)
+        with_encoder = order.encoder is None and any(True for _ in model.encoder.parameters())
+        pretrain(model, self._data, order.recipe, order.seed, progress, journal, with_encoder=with_encoder)
         header = WeightsHeader(
             model=order.model,
             scheme=order.scheme,
             input_shape=(SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE),
-            training_data=description,
+            training_data=self._description,
         )
-        seen = together(given, digests_of(parse_spec(order.data).kind, public))
-        save_model(path, model, header, sorted(seen))
+        save_model(path, model, header, self._seen)
         journal.remove()
-    return journal.spent()
+        return journal.spent()
 
 
 def pretrain(
@@ -155,19 +192,3 @@ def _begin_from(model: EmotionModel, path: Path) -> str:
         )
     model.encoder.load_torchvision(path)
     return f"torchvision's {model.encoder.name}"
-
-
-def _has_to_learn(model: EmotionModel, order: Order) -> bool:
-    return order.encoder is None and any(True for _ in model.encoder.parameters())
-
-
-def _run_id(order: Order, model: EmotionModel, data: Sequences) -> str:
-    """Hash of all that decides the outcome: fresh weights, data and recipe. Where the data lie does not."""
-    return canonical_hash(
-        {
-            "weights": weights_hash(model.state_dict()),
-            "data": sorted(data.digests),
-            "recipe": order.recipe.model_dump(),
-            "seed": order.seed,
-        }
-    )

@@ -6,15 +6,15 @@ between the 2.5th and the 97.5th percentile of the scores of the draws: Efron an
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from shared_models.evaluation.calibration import BINS, bin_of
 from shared_models.evaluation.confusion import rates_of, share
+from shared_models.evaluation.resampling import DRAWS, SEED, Unit, unit_of, units_of
 
-LEVEL, DRAWS, SEED = 0.95, 1000, 0
+LEVEL = 0.95
 _AT_ONCE = 100
 
 
@@ -51,7 +51,7 @@ class Intervals(_Facts):
     """how many times the data was drawn anew"""
     seed: int
     """seed of the draws"""
-    unit: Literal["subject", "sequence"]
+    unit: Unit
     """what is drawn: people with all their sequences, or single sequences where nobody is named"""
     units: int
     """how many there are; a sequence of nobody named is one of its own"""
@@ -77,7 +77,7 @@ def intervals(
     seed: int = SEED,
 ) -> Intervals:
     """Of the scores of (N, K) probabilities against (N,) targets, drawn over the N `subjects`."""
-    unit = _units(subjects)
+    unit = units_of(subjects)
     counts = _Counts(probabilities, targets, unit)
     few = counts.units < 2
     scores = {} if few else _drawn_scores(counts, draws, seed)
@@ -85,7 +85,7 @@ def intervals(
         level=LEVEL,
         draws=draws,
         seed=seed,
-        unit="sequence" if all(subject is None for subject in subjects) else "subject",
+        unit=unit_of(subjects),
         units=counts.units,
         **{name: None if few else _between(scores[name]) for name in ("accuracy", "uar", "macro_f1", "ece")},
         per_class={
@@ -118,13 +118,6 @@ class _Counts:
     ) -> np.ndarray:
         place = unit * columns + column
         return np.bincount(place, weights, self.units * columns).reshape(self.units, columns)
-
-
-def _units(subjects: Sequence[str | None]) -> np.ndarray:
-    """(N,) int: which unit each sequence belongs to, counted from 0."""
-    names = [(subject, "") if subject is not None else ("", str(place)) for place, subject in enumerate(subjects)]
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    return np.array([numbers[name] for name in names])
 
 
 def _drawn_scores(counts: _Counts, draws: int, seed: int) -> dict[str, np.ndarray]:

@@ -55,3 +55,14 @@ def parts_of(name: str) -> tuple[str, ...]:
     head = () if named.temporal in ("", "attention") else ("head",)
     encoder = () if named.encoder in _UNLEARNT else ("head+affine", "all")
     return ("classifier", *head, *encoder)
+
+
+def encoder_of(name: str) -> str:
+    """The model that is the encoder of model `name` and nothing else: `cnn+cbam` for `cnn+cbam-lstm`.
+
+    Empty where that encoder has nothing to learn; raises as `parse_name` does.
+    """
+    named = parse_name(name)
+    if named.encoder == "pixels":
+        return ""
+    return f"{named.encoder}+{named.attention}" if named.attention else named.encoder

@@ -118,4 +118,6 @@ def facts() -> Evaluation:
             per_person=BaselineScores(**(per_person or {})),
         ),
         reliability=reliability(probabilities, targets),
+        traits=(),
+        robustness=None,
     )

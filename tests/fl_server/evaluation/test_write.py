@@ -10,7 +10,7 @@ import pytest
 from fl_server.evaluation import facts as models
 from fl_server.evaluation.facts import Evaluation
 from fl_server.evaluation.pictures import confusion_picture, reliability_picture
-from fl_server.evaluation.sections import sections
+from fl_server.evaluation.sections import document_of
 from fl_server.evaluation.write import as_html, as_markdown, write
 from shared_models.evaluation import bootstrap, calibration, metrics, scores
 
@@ -22,14 +22,14 @@ def changed(facts: Evaluation, part: str, **fields: object) -> Evaluation:
 
 
 def test_the_page_loads_nothing_and_runs_nothing(facts) -> None:
-    html = as_html(facts)
+    html = as_html(document_of(facts))
     assert html.startswith("<!DOCTYPE html>")
     assert not re.search(r"<(script|link|img|iframe|object|embed|base)\b|https?:|url\(|@import|\son\w+=", html)
 
 
 @pytest.mark.parametrize("form", [as_html, as_markdown])
 def test_every_figure_that_a_reader_looks_for_is_there(facts, form) -> None:
-    text = form(facts)
+    text = form(document_of(facts))
     whole, fear = facts.metrics, facts.metrics.per_class["disgust"]
     for value in (whole.accuracy, whole.uar, whole.macro_f1, whole.ece, fear.accuracy, fear.precision, fear.f1):
         assert f"{value:.3f}" in text
@@ -43,22 +43,22 @@ def test_every_figure_that_a_reader_looks_for_is_there(facts, form) -> None:
 
 def test_what_a_reader_must_know_comes_first(facts) -> None:
     same = changed(changed(facts, "selection", same_data=True), "data", trained_on=7, subject_disjoint=False)
-    for text in (as_html(same), as_markdown(same)):
+    for text in (as_html(document_of(same)), as_markdown(document_of(same))):
         for words in (
             "Choosing and reporting fell on the same split",
             "trained on 7 of the sequences",
             "Some of the",
         ):
             assert 0 < text.index(words) < text.index("Each emotion against the rest")
-    assert "same split" not in as_html(facts)
+    assert "same split" not in as_html(document_of(facts))
 
 
 def test_without_people_there_is_no_column_for_them(facts) -> None:
     nameless = changed(facts, "baselines", per_person=None)
     nameless = changed(nameless, "intervals", unit="sequence", units=120)
-    assert "Own mode" not in as_markdown(nameless)
-    assert "bootstrap over 120 sequences" in as_markdown(nameless)
-    assert "since nobody is named" in as_markdown(nameless)
+    assert "Own mode" not in as_markdown(document_of(nameless))
+    assert "bootstrap over 120 sequences" in as_markdown(document_of(nameless))
+    assert "since nobody is named" in as_markdown(document_of(nameless))
 
 
 def test_what_people_typed_is_escaped(facts) -> None:
@@ -68,17 +68,17 @@ def test_what_people_typed_is_escaped(facts) -> None:
     named = {attack if name == "fear" else name: value for name, value in typed.metrics.per_class.items()}
     typed = changed(typed, "metrics", per_class=named)
     typed = changed(typed, "intervals", per_class=dict(zip(named, typed.intervals.per_class.values(), strict=True)))
-    assert "<script" not in as_html(typed)
+    assert "<script" not in as_html(document_of(typed))
 
 
 def test_json_is_the_facts(facts, tmp_path) -> None:
-    write(facts, tmp_path / "e.json")
+    write(document_of(facts), tmp_path / "e.json")
     assert Evaluation.model_validate_json((tmp_path / "e.json").read_bytes()) == facts
     assert {"data", "model", "metrics", "baselines"} <= set(json.loads((tmp_path / "e.json").read_text()))
 
 
 def test_the_confusion_stands_alone_too(facts, tmp_path) -> None:
-    write(facts, tmp_path / "confusion.svg")
+    write(document_of(facts), tmp_path / "confusion.svg")
     text = (tmp_path / "confusion.svg").read_text()
     assert "var(" not in text
     root = ElementTree.fromstring(text)
@@ -115,20 +115,20 @@ def test_classes_that_nobody_has_and_nobody_is_called_are_left_out_of_the_pictur
 
 def test_a_model_without_mistakes_has_no_table_of_them(facts) -> None:
     right = [[sum(row) if i == j else 0 for j in range(7)] for i, row in enumerate(facts.metrics.confusion)]
-    assert "Most frequent mistakes" in as_markdown(facts)
-    assert "Most frequent mistakes" not in as_markdown(changed(facts, "metrics", confusion=right))
+    assert "Most frequent mistakes" in as_markdown(document_of(facts))
+    assert "Most frequent mistakes" not in as_markdown(document_of(changed(facts, "metrics", confusion=right)))
 
 
 def test_an_interval_without_width_is_explained(facts) -> None:
     certain = facts.intervals.per_class | {
         "anger": bootstrap.ClassIntervals(recall=None, f1=bootstrap.Interval(low=1, high=1))
     }
-    assert "An interval without width" in as_markdown(changed(facts, "intervals", per_class=certain))
-    assert "An interval without width" not in as_markdown(facts)
+    assert "An interval without width" in as_markdown(document_of(changed(facts, "intervals", per_class=certain)))
+    assert "An interval without width" not in as_markdown(document_of(facts))
 
 
 def test_sections_have_names_of_their_own(facts) -> None:
-    assert len({section.id for section in sections(facts)}) == len(sections(facts))
+    assert len({section.id for section in document_of(facts).sections}) == len(document_of(facts).sections)
 
 
 def test_every_field_is_documented() -> None:

@@ -5,7 +5,7 @@ import torch
 
 from shared_models.errors import ModelError
 from shared_models.networks.model import LstmStates
-from shared_models.networks.names import ATTENTIONS, ENCODERS, FAMILY, TEMPORALS, parse_name, parts_of
+from shared_models.networks.names import ATTENTIONS, ENCODERS, FAMILY, TEMPORALS, encoder_of, parse_name, parts_of
 from shared_models.networks.registry import _ENCODERS, build_model
 from shared_models.networks.weights import WeightsHeader, load_model, save_model, weights_hash
 
@@ -85,3 +85,14 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
 def test_one_model_has_one_name(name: str) -> None:
     with pytest.raises(ModelError, match="There is no model"):
         build_model(name, 7)
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_a_model_shares_its_encoder_with_the_one_that_is_nothing_else(name: str) -> None:
+    model, shared = build_model(name, 7), encoder_of(name)
+    learns = bool(list(model.encoder.parameters()))
+    assert bool(shared) == learns
+    if learns:
+        alone = build_model(shared, 7)
+        assert not list(alone.temporal.parameters())
+        alone.encoder.load_state_dict(model.encoder.state_dict())

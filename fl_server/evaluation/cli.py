@@ -1,0 +1,75 @@
+"""`fl-server evaluate`"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fl_server.folder import FederationFolder
+from fl_server.settings import parse_entries
+from shared_models.commandline import progress_by_stage
+from shared_models.data.sources import HELP
+from shared_models.errors import UsageError
+
+app = typer.Typer()
+
+_COMPARED_ONLY = "With --compare: "
+
+
+@app.command(epilog="Example: fl-server evaluate study --data ferplus:faces --out evaluation.html")
+def evaluate(
+    directory: Annotated[Path, typer.Argument(help="The federation's folder.")],
+    data: Annotated[str | None, typer.Option(help=f"{HELP} The benchmark's unless given.")] = None,
+    round_: Annotated[
+        str | None, typer.Option("--round", metavar="N|best", help="A round's model; the last one's unless given.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="A weights file in place of a round's model.")] = None,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also in low light, blurred, covered, far away: ten passes more.")
+    ] = False,
+    compare: Annotated[
+        str | None, typer.Option(help="Models side by side instead: names, or weights files, parted by commas.")
+    ] = None,
+    train_on: Annotated[
+        str | None, typer.Option(help=f"{_COMPARED_ONLY}what they are trained on; else --data.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help=f"{_COMPARED_ONLY}the seeds of training; else 0.")] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help=f"{_COMPARED_ONLY}weights whose encoder all keep; else it is trained.")
+    ] = None,
+    entry: Annotated[
+        list[str] | None, typer.Option("--set", help=f"{_COMPARED_ONLY}an entry of the recipe, as name=value.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="Processor threads.")] = 1,
+    file: Annotated[Path | None, typer.Option("--out", help="Also write it: .html, .md, .json or .svg.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Score a model on held-out data that nothing was chosen on: by emotion, with intervals and baselines."""
+    from fl_server.evaluation.show import show
+    from fl_server.evaluation.write import check_name
+    from shared_models.resources import use_threads
+
+    folder = FederationFolder(directory)
+    if file is not None:
+        check_name(file)
+    use_threads(threads)
+    if compare is None:
+        from fl_server.evaluation.evaluate import Order
+        from fl_server.evaluation.evaluate import evaluate as evaluate_model
+        from fl_server.evaluation.sections import document_of
+
+        if train_on or seeds or encoder or entry:
+            raise UsageError("Only models that are compared are trained", fix="Name them with --compare")
+        with progress_by_stage() as follow:
+            document = document_of(evaluate_model(folder, Order(data, round_, weights, robustness), follow))
+        show(document, file, as_json)
+        return
+    from fl_server.evaluation.comparing import compare_in
+    from fl_server.evaluation.comparison import parse_contest
+    from fl_server.pretraining.recipe import recipe_with
+
+    if round_ is not None or weights is not None or robustness:
+        raise UsageError("A comparison is of the models that --compare names", fix="Name a weights file among them")
+    recipe = recipe_with(parse_entries([f"recipe.{text}" for text in entry or []]).get("recipe", {}))
+    contest = parse_contest(compare, train_on, seeds or "0", recipe, encoder)
+    show(compare_in(folder, data, contest), file, as_json)
