@@ -29,10 +29,11 @@ from fl_server.round_summary import RoundSummary
 from fl_server.scalars import Scalars
 from fl_server.settings import Settings
 from fl_server.transport import Transport
-from shared_models.data.labels import scheme_by_name
+from shared_models.data.labels import SCHEMES, LabelScheme
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.data.sources import parse_spec
 from shared_models.data.splits import load_benchmark
+from shared_models.errors import SettingsError
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.starter import initial_model
@@ -60,6 +61,7 @@ class Server:
     def __init__(self, folder: FederationFolder, settings: Settings, display: Display) -> None:
         """Raises LegalError, SettingsError, PolicyError, CertificateError, LedgerError, DataError or ModelError."""
         warnings = check_gate(settings.study)
+        scheme = _scheme_for_devices(settings.model.scheme)
         check_certificate(folder)
         self._folder, self._settings, self._display = folder, settings, display
         self._policy = policy_in_force(folder, settings)
@@ -67,7 +69,6 @@ class Server:
         self._registry = Registry(folder.enrolment)
         self._stop = threading.Event()
         self._scalars = Scalars(folder, settings.watch.tensorboard)
-        scheme = scheme_by_name(settings.model.scheme)
         self._federation = Federation(
             folder,
             settings,
@@ -158,3 +159,14 @@ class Server:
         chosen = self._settings.model
         model, header, _ = initial_model(chosen.initial, chosen.name, chosen.scheme, INPUT_SHAPE)
         return model, header
+
+
+def _scheme_for_devices(name: str) -> LabelScheme:
+    """Raises SettingsError where no device could label for it: what a student taps on is one class."""
+    if name not in SCHEMES:
+        raise SettingsError(
+            f"No federation trains for the label scheme {name}",
+            why="on a device a label is one class; this scheme is for `fl-server pretrain` and `fl-server evaluate`",
+            fix=f"Put one of these under model.scheme: {', '.join(SCHEMES)}",
+        )
+    return SCHEMES[name]

@@ -24,6 +24,7 @@ from shared_models.errors import ModelError
 from shared_models.files import only_one
 from shared_models.networks.backbone import Backbone
 from shared_models.networks.model import EmotionModel
+from shared_models.networks.outputs import output_by_name
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import WeightsHeader, load_model, save_model, weights_hash
 
@@ -56,9 +57,11 @@ def pretrain_to(
 
     A run that was stopped or killed goes on from the checkpoint beside `path`, and ends in the same weights as one
     that was not. Raises Stopped, with what was done kept, soon after `stopping()`; DataError where the data cannot
-    be used, CheckpointError where the checkpoint is another run's, StorageError where `path` cannot be written.
+    be used, UsageError where the recipe does not fit the scheme, CheckpointError where the checkpoint is another run's,
+    StorageError where `path` cannot be written.
     """
     scheme = scheme_by_name(order.scheme)
+    order.recipe.check_fits(output_by_name(scheme.output))
 
     def while_loading(stage: str, done: int, total: int) -> None:
         progress(stage, done, total)
@@ -68,7 +71,7 @@ def pretrain_to(
     with only_one(path.with_suffix(".lock"), f"Pretraining to {path}"):
         public, description = load_public(parse_spec(order.data), scheme, order.seed, while_loading)
         torch.manual_seed(order.seed)
-        model, given = build_model(order.model, len(scheme.classes)), frozenset[str]()
+        model, given = build_model(order.model, len(scheme.classes), scheme.output), frozenset[str]()
         if order.encoder is not None:
             words, given = _take_encoder(model, order.encoder)
             description = f"{description}; encoder: {words}"
@@ -97,7 +100,7 @@ def pretrain(
     *,
     with_encoder: bool = True,
 ) -> None:
-    """Trains `model` in place on `data` with soft targets; `progress(stage, done, total)` follows each step."""
+    """Trains `model` in place on `data`; `progress(stage, done, total)` follows each step."""
 
     def fit(stage: Stage, from_state: dict[str, Any] | None) -> None:
         fitting = Fit(stage, recipe.weight_decay, recipe.average_decay, seed)
@@ -164,6 +167,7 @@ def _run_id(order: Order, model: EmotionModel, data: Sequences) -> str:
     return canonical_hash(
         {
             "weights": weights_hash(model.state_dict()),
+            "scheme": order.scheme,
             "data": sorted(data.digests),
             "recipe": order.recipe.model_dump(),
             "seed": order.seed,

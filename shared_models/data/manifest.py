@@ -7,15 +7,15 @@ from pathlib import Path
 
 from shared_models.data.films import Clip, naming
 from shared_models.data.labels import LabelScheme
+from shared_models.data.targets import label_columns, read_target
 from shared_models.errors import DataError
-
-_REQUIRED = ("clip_id", "subject_id", "label", "path")
 
 
 def manifest_clips(path: Path, scheme: LabelScheme) -> list[Clip]:
     """The lines of the manifest at `path`, all checked before any clip is opened.
 
-    Columns: clip_id, subject_id (may be empty), label, path (relative to the manifest's folder), and if
+    Columns: clip_id, subject_id (may be empty), label (for values, one column each instead), path (relative to the
+    manifest's folder), and if
     wanted start and end (seconds, videos only) and faces (`cropped` where the images are faces already, so
     that none is looked for). Other columns are ignored.
 
@@ -24,7 +24,7 @@ def manifest_clips(path: Path, scheme: LabelScheme) -> list[Clip]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines, restval="")
-            _check_columns(path, reader.fieldnames or ())
+            _check_columns(path, reader.fieldnames or (), scheme)
             clips = []
             for row in reader:
                 where = f"Line {reader.line_num} of {path}"
@@ -39,12 +39,13 @@ def manifest_clips(path: Path, scheme: LabelScheme) -> list[Clip]:
     return clips
 
 
-def _check_columns(path: Path, columns: Iterable[str]) -> None:
-    missing = [column for column in _REQUIRED if column not in columns]
+def _check_columns(path: Path, columns: Iterable[str], scheme: LabelScheme) -> None:
+    required = ("clip_id", "subject_id", *label_columns(scheme), "path")
+    missing = [column for column in required if column not in columns]
     if missing:
         raise DataError(
             f"Line 1 of {path} lacks the column {', '.join(missing)}",
-            fix=f"Begin the manifest with the line {','.join(_REQUIRED)}[,start,end,faces]",
+            fix=f"Begin the manifest with the line {','.join(required)}[,start,end,faces]",
         )
 
 
@@ -52,7 +53,7 @@ def _parse(row: dict[str, str], where: str, folder: Path, scheme: LabelScheme) -
     clip = Clip(
         name=row["clip_id"],
         subject=row["subject_id"].strip() or None,
-        target=scheme.index(row["label"]),
+        target=read_target(scheme, row),
         path=folder / row["path"],
         start=_seconds(row, "start"),
         end=_seconds(row, "end"),

@@ -12,12 +12,11 @@ import numpy as np
 
 from shared_models.data.affectnet import load_affectnet
 from shared_models.data.fer2013 import load_fer2013
-from shared_models.data.ferplus import Split, load_ferplus
+from shared_models.data.ferplus import load_ferplus
 from shared_models.data.labels import LabelScheme
 from shared_models.data.partition import unseen
 from shared_models.data.sequences import Sequences
 from shared_models.data.sources import DataSpec
-from shared_models.errors import DataError
 
 _PUBLIC_SHARE = 0.9
 
@@ -42,18 +41,11 @@ class StillSet:
         return next((split for split in self.scoring if (path / split).is_dir()), self.scoring[-1])
 
 
-def _ferplus(folder: Path, split: Split, scheme: LabelScheme) -> Sequences:
-    stills = load_ferplus(folder, split)
-    if stills.scheme != scheme:
-        raise DataError(f"FERPlus has the label scheme {stills.scheme.name}, not {scheme.name}")
-    return stills
-
-
 STILL_SETS = {
     "ferplus": StillSet(
         "FERPlus",
-        "votes as soft labels; images from the FER2013 challenge, research use; labels MIT",
-        _ferplus,
+        "labels from votes; images from the FER2013 challenge, research use; labels MIT",
+        load_ferplus,
         "FER2013Train",
         ("FER2013Test", "FER2013Valid"),
         copies=True,

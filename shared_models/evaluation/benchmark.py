@@ -36,18 +36,18 @@ class Benchmark:
         """Scores of `model`, which maps (B, T, 1, H, W) float32 in [0, 1] to (B, K) logits, `batch` at a time.
 
         A sequence's class is the majority of its votes. The model is left as it was found.
-        Raises ModelError where the logits are not finite or not (B, K).
+        Raises ModelError where the logits are not finite or not (B, K), DataError where the output is not categorical.
         """
-        probabilities = self._probabilities(model, batch)
-        return score(probabilities, self.sequences.labels, self.sequences.scheme.classes, self.sequences.subjects)
+        labels, scheme = self.sequences.labels, self.sequences.scheme
+        return score(self.answers(model, batch), labels, scheme.classes, self.sequences.subjects)
 
-    def _probabilities(self, model: EmotionModel, batch: int) -> np.ndarray:
-        """(N, K) float64."""
+    def answers(self, model: EmotionModel, batch: int = 2) -> np.ndarray:
+        """(N, K) float64: what the model's output reads off its logits, probabilities or values; raises as `score`."""
         rows = []
         with _evaluating(model), torch.inference_mode():
             for start in range(0, len(self.sequences), batch):
                 logits = self._logits(model, range(start, min(start + batch, len(self.sequences))))
-                rows.append(logits.double().softmax(dim=1).numpy())
+                rows.append(model.output.read(logits.double()).numpy())
         return np.concatenate(rows)
 
     def _logits(self, model: EmotionModel, rows: range) -> torch.Tensor:
@@ -58,15 +58,16 @@ class Benchmark:
         else:
             named = zip(map(str, rows), frames, strict=True)
             logits = model.run_from(stage, self._features.inputs(model, self.part, named, views=1)[:, 0])
-        self._check(logits, len(rows))
+        self._check(model, logits, len(rows))
         return logits
 
-    def _check(self, logits: torch.Tensor, count: int) -> None:
-        expected = (count, len(self.sequences.scheme.classes))
-        if tuple(logits.shape) != expected:
+    def _check(self, model: EmotionModel, logits: torch.Tensor, count: int) -> None:
+        scheme = self.sequences.scheme
+        answer = (*logits.shape, model.output.name)
+        if answer != (expected := (count, len(scheme.classes), scheme.output)):
             raise ModelError(
-                f"The model does not answer in the label scheme {self.sequences.scheme.name}",
-                why=f"logits are {tuple(logits.shape)}, expected {expected}",
+                f"The model does not answer in the label scheme {scheme.name}",
+                why=f"logits are {answer}, expected {expected}",
                 fix="Use a model trained for this scheme",
             )
         if not torch.isfinite(logits).all():

@@ -18,7 +18,7 @@ def copy(tmp_path: Path) -> Path:
 
 def test_the_state_at_the_highest_level_is_the_label(copy: Path) -> None:
     clips = daisee_clips(copy, "Test", SCHEME)
-    assert [(clip.name, SCHEME.classes[clip.target]) for clip in clips] == [
+    assert [(clip.name, SCHEME.classes[clip.target.index(1)]) for clip in clips] == [
         ("5000390000", "engagement:3"),
         ("5000390001", "boredom:3"),
         ("5000390003", "engagement:2"),
