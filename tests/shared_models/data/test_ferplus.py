@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from shared_models.data.ferplus import load_ferplus
+from shared_models.data.ferplus import Split, load_ferplus
 from shared_models.data.labels import scheme_by_name
 from shared_models.errors import DataError
 
@@ -137,3 +137,49 @@ def test_the_first_images_of_a_real_copy(tmp_path: Path) -> None:
     assert 270 < len(stills) < 300
     assert np.bincount(stills.labels, minlength=8)[:2].sum() > len(stills) / 2, "most faces are neutral or happy"
     np.testing.assert_allclose(stills.targets.sum(axis=1), 1, rtol=1e-5)
+
+
+# of three tenths and more of the votes, without those of one person alone
+TWO = [0, 5, 4, 0, 0, 0, 0, 0, 0, 1]
+THREE_OF_TEN = [7, 0, 0, 3, 0, 0, 0, 0, 0, 0]
+TOO_FEW = [8, 0, 0, 2, 0, 0, 0, 0, 0, 0]
+AND_UNKNOWN = [0, 0, 0, 0, 5, 0, 0, 0, 5, 0]
+MOST_UNKNOWN = [0, 0, 0, 0, 4, 0, 0, 0, 6, 0]
+SCATTERED = [2, 2, 2, 2, 2, 0, 0, 0, 0, 0]
+HALF = [4, 2, 2, 0, 0, 0, 0, 0, 0, 0]
+SINGLES = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+WITH_CONTEMPT = [5, 0, 0, 0, 0, 0, 0, 5, 0, 0]
+ONLY_CONTEMPT = [1, 0, 0, 0, 0, 0, 0, 9, 0, 0]
+
+
+@pytest.mark.parametrize("split", ["FER2013Train", "FER2013Test"])
+@pytest.mark.parametrize(
+    ("votes", "expected"),
+    [
+        (TWO, {"happiness", "surprise"}),
+        (THREE_OF_TEN, {"neutral", "sadness"}),
+        (TOO_FEW, {"neutral"}),
+        (TIED, {"surprise", "fear"}),
+        (AND_UNKNOWN, {"anger"}),
+        (MOST_UNKNOWN, None),
+        (NOT_A_FACE, None),
+        (NO_VOTES, None),
+        (SCATTERED, None),
+        (HALF, None),
+        (SINGLES, None),
+        (WITH_CONTEMPT, {"neutral"}),
+        (ONLY_CONTEMPT, None),
+    ],
+)
+def test_several_emotions_count_where_enough_voted_for_them(
+    votes: list[int], expected: set[str] | None, split: Split, tmp_path: Path
+) -> None:
+    stills = load_ferplus(write_split(tmp_path, [votes, CLEAR], split), split, ANY)
+    found = [{name for name, there in zip(ANY.classes, row, strict=True) if there} for row in stills.targets]
+    assert found == ([] if expected is None else [expected]) + [{"happiness"}]
+    assert set(np.unique(stills.targets)) == {0, 1}
+
+
+def test_another_scheme_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="label schemes basic-8 and basic-7-any, not basic-7"):
+        load_ferplus(write_split(tmp_path, [CLEAR]), "FER2013Train", scheme_by_name("basic-7"))

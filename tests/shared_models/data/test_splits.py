@@ -120,6 +120,8 @@ def test_rendered_people_who_score_are_never_pretrained_on(rendered) -> None:
     assert sentence == "2 rendered sequences of 400 rendered people, seed 4"
 
 
+FURTHER = {"basic-7-any": (), "learner-levels": ("daisee",), "valence-arousal": ("affectnet", "iemocap")}
+"""Which data sets have labels for it, beside a manifest and FERPlus."""
 RECORDED: dict[str, tuple[str, set[str], set[str]]] = {
     "ckplus": ("basic-8", {"S1", "S2", "S3", "S4", "S6"}, {"S5"}),
     "ravdess": ("basic-7", {f"actor-0{n}" for n in range(1, 5)}, {"actor-05"}),
@@ -171,3 +173,24 @@ def test_a_source_that_is_not_there_is_one_sentence(kind: str, tmp_path: Path) -
         scheme = scheme_by_name("learner-4x4" if kind == "daisee" else "basic-8")
         with pytest.raises(DataError, match="nowhere"):
             load(DataSpec(kind, tmp_path / "nowhere"), scheme)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scheme"),
+    [
+        (kind, scheme)
+        for scheme, known in FURTHER.items()
+        for kind in FORMS
+        if kind not in ("synthetic", "manifest", "ferplus", *known)
+    ],
+)
+def test_what_a_data_set_does_not_know_is_never_made_up(kind: str, scheme: str, tmp_path: Path) -> None:
+    spec = parse_spec(data_sets.write_copy(kind, tmp_path / "copy"))
+    with pytest.raises(DataError, match=f"label scheme {scheme} does not fit the data"):
+        load_benchmark(spec, scheme_by_name(scheme))
+
+
+@pytest.mark.parametrize("scheme", ["learner-levels", "valence-arousal"])
+def test_the_renderer_has_no_levels_or_values(scheme: str) -> None:
+    with pytest.raises(DataError, match=f"renderer has no expression for the label scheme {scheme}"):
+        load_benchmark(SYNTHETIC, scheme_by_name(scheme))
