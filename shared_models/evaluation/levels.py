@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from shared_models.evaluation.metrics import score
-from shared_models.evaluation.sheets import Row
+from shared_models.evaluation.sheets import Figures, Row
 
 _HALF = 0.5
 
@@ -15,43 +15,45 @@ _HALF = 0.5
 class LevelScore(BaseModel):
     """How well a level is told that is one of a few."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     accuracy: float
+    """share of the sequences whose level is met"""
     uar: float
-    """Mean recall over the levels that occur in the targets."""
+    """mean recall over the levels that occur in the targets"""
     mae: float
-    """By how many levels an answer is off, on average."""
+    """by how many levels an answer is off, on average"""
     kappa: float
-    """Cohen's kappa with quadratic weights, -1 to 1; 0 is chance, also where chance is always right."""
+    """Cohen's kappa with quadratic weights, -1 to 1; 0 is chance, also where chance is always right"""
 
 
 class StateScore(LevelScore):
     """One state."""
 
     confusion: list[list[int]]
-    """Counts, row = true level, column = answered level."""
+    """counts, row = true level, column = answered level"""
 
 
 class LevelScores(BaseModel):
-    """Every state, in the scheme's order, and the mean of each score over them."""
+    """Every state, in the scheme's order."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     headings: ClassVar[Row] = ("State", "Accuracy", "UAR", "MAE", "Kappa")
 
     output: Literal["levels"] = "levels"
+    """which output these are the scores of"""
     sequences: int
+    """how many were scored"""
     states: dict[str, StateScore]
+    """by state"""
     mean: LevelScore
+    """the mean of each score over states"""
 
-    def cells(self) -> dict[str, Row]:
+    def figures(self) -> dict[str, Figures]:
         """What stands under the headings, by state and for their mean."""
         scores: dict[str, LevelScore] = {**self.states, "mean": self.mean}
-        return {
-            name: (f"{score.accuracy:.3f}", f"{score.uar:.3f}", f"{score.mae:.3f}", f"{score.kappa:.3f}")
-            for name, score in scores.items()
-        }
+        return {name: (score.accuracy, score.uar, score.mae, score.kappa) for name, score in scores.items()}
 
 
 def levels_of(reached: np.ndarray, states: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from shared_models.evaluation.sheets import Row
+from shared_models.evaluation.sheets import Figures, Row
 
 _HALF = 0.5
 
@@ -14,47 +14,48 @@ _HALF = 0.5
 class LabelScore(BaseModel):
     """One class, answered where its probability is at least a half. All are 0 where it is nowhere in the targets."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     average_precision: float
-    """Of the order that the probabilities put the sequences in; of a guess it is the share that has the class."""
+    """of the order that the probabilities put the sequences in; of a guess it is the share that has the class"""
     precision: float
+    """share of what was answered that is right"""
     recall: float
+    """share of what is there that was answered"""
     f1: float
+    """harmonic mean of the two"""
     support: int
+    """in how many sequences it is"""
 
 
 class MultiLabelScores(BaseModel):
-    """Every class, in the scheme's order, and the means over those that occur in the targets."""
+    """Every class, in the scheme's order."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     headings: ClassVar[Row] = ("Class", "Support", "AP", "Precision", "Recall", "F1", "All right")
 
     output: Literal["multi-label"] = "multi-label"
+    """which output these are the scores of"""
     sequences: int
+    """how many were scored"""
     per_class: dict[str, LabelScore]
+    """by class"""
     average_precision: float
+    """its mean over the classes that occur in the targets"""
     macro_f1: float
+    """mean of F1 over the classes that occur in the targets"""
     subset_accuracy: float
-    """Share of the sequences of which every class is answered rightly."""
+    """share of the sequences of which every class is answered rightly"""
 
-    def cells(self) -> dict[str, Row]:
+    def figures(self) -> dict[str, Figures]:
         """What stands under the headings, by class and for their mean; the last one is of the whole set."""
-        rows: dict[str, Row] = {
-            name: (
-                str(score.support),
-                f"{score.average_precision:.3f}",
-                f"{score.precision:.3f}",
-                f"{score.recall:.3f}",
-                f"{score.f1:.3f}",
-                "-",
-            )
+        rows: dict[str, Figures] = {
+            name: (score.support, score.average_precision, score.precision, score.recall, score.f1, None)
             for name, score in self.per_class.items()
             if score.support
         }
-        whole = f"{self.subset_accuracy:.3f}"
-        return rows | {"mean": ("-", f"{self.average_precision:.3f}", "-", "-", f"{self.macro_f1:.3f}", whole)}
+        return rows | {"mean": (None, self.average_precision, None, None, self.macro_f1, self.subset_accuracy)}
 
 
 def score_multi_label(answers: np.ndarray, targets: np.ndarray, classes: tuple[str, ...]) -> MultiLabelScores:

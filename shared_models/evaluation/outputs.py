@@ -10,7 +10,7 @@ from shared_models.errors import DataError
 from shared_models.evaluation.guesses import own_usual, usual
 from shared_models.evaluation.levels import LevelScores, score_levels
 from shared_models.evaluation.multi_label import MultiLabelScores, score_multi_label
-from shared_models.evaluation.sheets import Sheet
+from shared_models.evaluation.sheets import Sheet, written
 from shared_models.evaluation.values import ValueScores, score_values
 
 Scores = Annotated[MultiLabelScores | LevelScores | ValueScores, Field(discriminator="output")]
@@ -21,13 +21,14 @@ _NOTE = "Usual: always answering what is usual in these data. Own: what is usual
 class OutputScores(BaseModel):
     """Scores of a model, and on the same sequences of who answers without looking."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     model: Scores
+    """the model's"""
     usual: Scores
-    """Of always answering what is usual: the most frequent level, the share that has a class, or the mean."""
+    """of always answering what is usual: the most frequent level, the share that has a class, or the mean"""
     own: Scores | None
-    """Of answering for each person what is usual for them; None where nobody is named."""
+    """of answering for each person what is usual for them; `null` where nobody is named"""
 
 
 def score_output(answers: np.ndarray, sequences: Sequences) -> OutputScores:
@@ -59,9 +60,9 @@ def _score(answers: np.ndarray, sequences: Sequences) -> Scores:
 
 def output_sheet(scores: OutputScores) -> Sheet:
     """A row for each class, state or dimension and one for their mean, each followed by those of both guesses."""
-    guesses = [("usual", scores.usual.cells())] + ([] if scores.own is None else [("own", scores.own.cells())])
+    guesses = [("usual", scores.usual.figures())] + ([] if scores.own is None else [("own", scores.own.figures())])
     rows = []
-    for name, cells in scores.model.cells().items():
-        rows.append((name, *cells))
-        rows += [(f"{name}, {guess}", *theirs[name]) for guess, theirs in guesses]
+    for name, figures in scores.model.figures().items():
+        rows.append((name, *written(figures)))
+        rows += [(f"{name}, {guess}", *written(theirs[name])) for guess, theirs in guesses]
     return Sheet(f"Scores on {scores.model.sequences} sequences", scores.model.headings, rows, _NOTE)

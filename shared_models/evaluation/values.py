@@ -6,40 +6,42 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from shared_models.evaluation.sheets import Row
+from shared_models.evaluation.sheets import Figures, Row
 
 
 class ValueScore(BaseModel):
     """One dimension. The first two are 0 where targets or answers do not vary."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     ccc: float
-    """Concordance, -1 to 1: 1 where all answers are right, which no shift or scale of them is."""
+    """concordance, -1 to 1: 1 where all answers are right, which no shift or scale of them is"""
     pearson: float
-    """Correlation, -1 to 1: 1 also where answers are shifted or scaled."""
+    """correlation, -1 to 1: 1 also where answers are shifted or scaled"""
     rmse: float
-    """Root mean squared error, in the unit of the values, whose whole range is 2."""
+    """root mean squared error, in the unit of the values, whose whole range is 2"""
 
 
 class ValueScores(BaseModel):
-    """Every dimension, in the scheme's order, and the mean of each score over them."""
+    """Every dimension, in the scheme's order."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     headings: ClassVar[Row] = ("Dimension", "CCC", "Pearson", "RMSE")
 
     output: Literal["values"] = "values"
+    """which output these are the scores of"""
     sequences: int
+    """how many were scored"""
     dimensions: dict[str, ValueScore]
+    """by dimension"""
     mean: ValueScore
+    """the mean of each score over dimensions"""
 
-    def cells(self) -> dict[str, Row]:
+    def figures(self) -> dict[str, Figures]:
         """What stands under the headings, by dimension and for their mean."""
-        return {
-            name: (f"{score.ccc:.3f}", f"{score.pearson:.3f}", f"{score.rmse:.3f}")
-            for name, score in (*self.dimensions.items(), ("mean", self.mean))
-        }
+        scores = {**self.dimensions, "mean": self.mean}
+        return {name: (score.ccc, score.pearson, score.rmse) for name, score in scores.items()}
 
 
 def score_values(answers: np.ndarray, targets: np.ndarray, classes: tuple[str, ...]) -> ValueScores:

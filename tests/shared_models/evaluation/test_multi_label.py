@@ -31,7 +31,7 @@ def test_means_run_over_the_classes_present() -> None:
     assert scores.macro_f1 == scores.average_precision == 1
     assert scores.per_class["fear"].support == 0
     assert scores.subset_accuracy == 0.5, "fear was answered where there was none"
-    assert "fear" not in scores.cells()
+    assert "fear" not in scores.figures()
 
 
 def test_a_guess_has_the_average_precision_of_the_share() -> None:
