@@ -5,6 +5,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared_models.data.labels import LabelScheme
 from shared_models.data.sequences import Sequences
 from shared_models.errors import DataError
 from shared_models.evaluation.guesses import own_usual, usual
@@ -39,16 +40,16 @@ def score_output(answers: np.ndarray, sequences: Sequences) -> OutputScores:
     """
     if answers.shape != sequences.targets.shape:
         raise DataError("Answers must be as targets are", why=f"{answers.shape} against {sequences.targets.shape}")
-    own = own_usual(sequences)
+    own, targets, scheme = own_usual(sequences), sequences.targets, sequences.scheme
     return OutputScores(
-        model=_score(answers, sequences),
-        usual=_score(usual(sequences), sequences),
-        own=None if own is None else _score(own, sequences),
+        model=scores_of(answers, targets, scheme),
+        usual=scores_of(usual(sequences), targets, scheme),
+        own=None if own is None else scores_of(own, targets, scheme),
     )
 
 
-def _score(answers: np.ndarray, sequences: Sequences) -> Scores:
-    scheme, targets = sequences.scheme, sequences.targets
+def scores_of(answers: np.ndarray, targets: np.ndarray, scheme: LabelScheme) -> Scores:
+    """Scores of answers (N, K) against targets (N, K), N at least 1. Raises DataError for a categorical output."""
     if scheme.output == "values":
         return score_values(answers, targets, scheme.classes)
     if scheme.output == "levels":
