@@ -22,7 +22,7 @@ EMOTIONS = {
 }  # fmt: skip
 _UTTERANCE = re.compile(
     r"\[([\d.]+) - ([\d.]+)\]\t((Ses\d\d)([FM])_\w+_([FM])\w+)\t(?P<emotion>\w+)"
-    r"\t\[(?P<valence>[\d.]+), (?P<arousal>[\d.]+), [\d.]+\]"
+    r"\t\[(?P<valence>\d+\.?\d*), (?P<arousal>\d+\.?\d*), [\d.]+\]"
 )
 _MIDDLE, _REACH = 3.0, 2.0  # judges' values go from 1 to 5; the last one, dominance, is not read
 _BAND = 0.22, 0.78  # of the height: above and below, the picture is black

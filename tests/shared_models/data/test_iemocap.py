@@ -83,6 +83,7 @@ def test_videos_that_were_not_unpacked_are_counted(copy: Path) -> None:
         "[1.0 - 2.0] Ses01F_impro01_F005 neu [2, 2, 2]",
         "[2.0 - 2.0]\tSes01F_impro01_F005\tneu\t[2, 2, 2]",
         "[1.0 - 2.0]\tSes01F_impro01_F005\tneu\t[2, 2]",
+        "[1.0 - 2.0]\tSes01F_impro01_F005\tneu\t[2.5.1, 2, 2]",
         "[1.0 - 2.0]\tSes01F_impro01_X005\tneu\t[2, 2, 2]",
     ],
 )
