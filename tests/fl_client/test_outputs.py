@@ -68,6 +68,5 @@ def test_a_private_round_learns(name: str, engine: str) -> None:
     own = sequences(scheme.output, len(scheme.classes), seed=1)
     update = local_update(model, policy, *own, NoiseSource.from_seed(1), engine_by_name(engine))
     assert set(update) == set(model.trainable("classifier"))
-    print(name, engine, before, loss(), policy.noise_multiplier)
     assert loss() < 0.9 * before
     assert policy.noise_multiplier > 0.5
