@@ -39,10 +39,10 @@ class Benchmark:
         Raises ModelError where the logits are not finite or not (B, K), DataError where the output is not categorical.
         """
         labels, scheme = self.sequences.labels, self.sequences.scheme
-        return score(self.answers(model, batch), labels, scheme.classes, self.sequences.subjects)
+        return score(self.probabilities(model, batch), labels, scheme.classes, self.sequences.subjects)
 
-    def answers(self, model: EmotionModel, batch: int = 2) -> np.ndarray:
-        """(N, K) float64: what the model's output reads off its logits, probabilities or values; raises as `score`."""
+    def probabilities(self, model: EmotionModel, batch: int = 2) -> np.ndarray:
+        """(N, K) float64: what the model's output reads off its logits; of values, the values. Raises as `score`."""
         rows = []
         with _evaluating(model), torch.inference_mode():
             for start in range(0, len(self.sequences), batch):

@@ -62,7 +62,7 @@ def test_from_data_to_weights_that_know_other_pictures(name: str, manifest, tmp_
     model, header, _ = load_model(path)
     assert header.scheme == name
     held_out = load_benchmark(parse_spec(manifest(name, "scored", 2)), scheme_by_name(name))
-    answers = Benchmark(held_out).answers(model)
+    answers = Benchmark(held_out).probabilities(model)
     assert miss(answers, held_out) < miss(usual(held_out), held_out) / 2
     scores = score_output(answers, held_out)
     assert scores.own == scores.usual, "one person scores"

@@ -35,7 +35,7 @@ def test_a_model_is_scored_by_what_its_output_reads(name: str) -> None:
     sequences = data(name)
     torch.manual_seed(1)
     model = build_model("cnn", len(sequences.scheme.classes), sequences.scheme.output).eval()
-    answers = Benchmark(sequences).answers(model)
+    answers = Benchmark(sequences).probabilities(model)
     with torch.inference_mode():
         logits = model(torch.from_numpy(sequences.frames).float() / 255)
     np.testing.assert_allclose(answers, model.output.read(logits), rtol=1e-4, atol=1e-5)
@@ -85,7 +85,7 @@ def test_answers_that_do_not_fit_are_refused() -> None:
 
 def test_a_model_of_another_output_is_refused_even_with_as_many_numbers() -> None:
     with pytest.raises(ModelError, match="does not answer in the label scheme basic-7-any"):
-        Benchmark(data("basic-7-any")).answers(build_model("cnn", 7))
+        Benchmark(data("basic-7-any")).probabilities(build_model("cnn", 7))
 
 
 @each_scheme
