@@ -30,9 +30,10 @@ from fl_server.scalars import Scalars
 from fl_server.settings import Settings
 from fl_server.starting_model import starting_model
 from fl_server.transport import Transport
-from shared_models.data.labels import scheme_by_name
+from shared_models.data.labels import SCHEMES, LabelScheme
 from shared_models.data.sources import parse_spec
 from shared_models.data.splits import load_benchmark
+from shared_models.errors import SettingsError
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.weights import WeightsHeader
@@ -58,6 +59,7 @@ class Server:
     def __init__(self, folder: FederationFolder, settings: Settings, display: Display) -> None:
         """Raises LegalError, SettingsError, PolicyError, CertificateError, LedgerError, DataError or ModelError."""
         warnings = check_gate(settings.study)
+        scheme = _scheme_for_devices(settings.model.scheme)
         check_certificate(folder)
         self._folder, self._settings, self._display = folder, settings, display
         self._policy = policy_in_force(folder, settings)
@@ -65,7 +67,6 @@ class Server:
         self._registry = Registry(folder.enrolment)
         self._stop = threading.Event()
         self._scalars = Scalars(folder, settings.watch.tensorboard)
-        scheme = scheme_by_name(settings.model.scheme)
         self._federation = Federation(
             folder,
             settings,
@@ -155,3 +156,14 @@ class Server:
     def _initial(self) -> tuple[EmotionModel, WeightsHeader]:
         model, header, _ = starting_model(self._settings.model)
         return model, header
+
+
+def _scheme_for_devices(name: str) -> LabelScheme:
+    """Raises SettingsError where no device could label for it: what a student taps on is one class."""
+    if name not in SCHEMES:
+        raise SettingsError(
+            f"No federation trains for the label scheme {name}",
+            why="on a device a label is one class; this scheme is for `fl-server pretrain` and `fl-server evaluate`",
+            fix=f"Put one of these under model.scheme: {', '.join(SCHEMES)}",
+        )
+    return SCHEMES[name]

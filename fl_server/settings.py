@@ -62,7 +62,7 @@ class ModelSettings(_Section):
     """Which model is trained, and from which weights it starts."""
 
     name: Annotated[str, AfterValidator(_known_model)] = "cnn-lstm"
-    scheme: Literal["basic-7", "basic-8", "learner-4x4"] = "basic-7"
+    scheme: Literal["basic-7", "basic-8", "learner-4x4", "basic-7-any", "learner-levels", "valence-arousal"] = "basic-7"
     trainable: Literal["classifier", "head", "head+affine", "all"] = "classifier"
     initial: str = "starter"
 

@@ -25,6 +25,7 @@ from shared_models.errors import ModelError
 from shared_models.files import only_one
 from shared_models.networks.backbone import Backbone
 from shared_models.networks.model import EmotionModel
+from shared_models.networks.outputs import output_by_name
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import WeightsHeader, load_model, save_model, weights_hash
 
@@ -57,8 +58,10 @@ def pretrain_to(
 
     A run that was stopped or killed goes on from the checkpoint beside `path`, and ends in the same weights as one
     that was not. Raises Stopped, with what was done kept, soon after `stopping()`; DataError where the data cannot
-    be used, CheckpointError where the checkpoint is another run's, StorageError where `path` cannot be written.
+    be used, UsageError where the recipe does not fit the scheme, CheckpointError where the checkpoint is another run's,
+    StorageError where `path` cannot be written.
     """
+    order.recipe.check_fits(output_by_name(scheme_by_name(order.scheme).output))
     with only_one(path.with_suffix(".lock"), f"Pretraining to {path}"):
         data, description = load_data(order.data, order.scheme, order.seed, progress, stopping)
         return Run(order, data, description).to(path, progress, stopping)
@@ -92,7 +95,8 @@ class Run:
         """description: what `data` are, in words. Raises ModelError where weights that `order` names do not fit."""
         self._order, self._data = order, data
         torch.manual_seed(order.seed)
-        self._model, given = build_model(order.model, len(data.scheme.classes)), frozenset[str]()
+        scheme = data.scheme
+        self._model, given = build_model(order.model, len(scheme.classes), scheme.output), frozenset[str]()
         if order.encoder is not None:
             words, given = _take_encoder(self._model, order.encoder)
             description = f"{description}; encoder: {words}"
@@ -103,6 +107,7 @@ class Run:
         self.id = canonical_hash(
             {
                 "weights": weights_hash(self._model.state_dict()),
+                "scheme": order.scheme,
                 "data": sorted(data.digests),
                 "recipe": order.recipe.model_dump(),
                 "seed": order.seed,
@@ -136,7 +141,7 @@ def pretrain(
     *,
     with_encoder: bool = True,
 ) -> None:
-    """Trains `model` in place on `data` with soft targets; `progress(stage, done, total)` follows each step."""
+    """Trains `model` in place on `data`; `progress(stage, done, total)` follows each step."""
 
     def fit(stage: Stage, from_state: dict[str, Any] | None) -> None:
         fitting = Fit(stage, recipe.weight_decay, recipe.average_decay, seed)

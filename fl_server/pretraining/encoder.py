@@ -37,6 +37,6 @@ def encoder_stage(model: EmotionModel, data: Sequences, recipe: Recipe) -> Stage
         batch_size=recipe.batch,
         peak_rate=recipe.frame_rate,
         batch=batch,
-        loss=recipe.loss_for(data.targets),
+        loss=recipe.loss_for(data.targets, model.output),
         bfloat16=recipe.bfloat16,
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from shared_models import losses
 from shared_models.errors import UsageError
+from shared_models.networks.outputs import CATEGORICAL, Output
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -44,8 +45,22 @@ class Recipe(BaseModel):
     bfloat16: bool = False
     """Whether the encoder's passes are computed in bfloat16; its weights never are."""
 
-    def loss_for(self, targets: np.ndarray) -> Loss:
-        """The loss for data with targets (N, K), whose class counts it may use: the data are public."""
+    def check_fits(self, output: Output) -> None:
+        """Raises UsageError where an entry that is for one class a sequence was changed, and `output` is another."""
+        if output is CATEGORICAL:
+            return
+        for entry in ("loss", "balance", "smoothing"):
+            if getattr(self, entry) != getattr(Recipe(), entry):
+                raise UsageError(
+                    f"The recipe's entry {entry} is for one class a sequence",
+                    why=f"the label scheme's output is {output.name}, which has a loss of its own",
+                    fix="Leave it out, or choose another label scheme",
+                )
+
+    def loss_for(self, targets: np.ndarray, output: Output = CATEGORICAL) -> Loss:
+        """The loss of `output` for data with targets (N, K), whose class counts it may use: the data are public."""
+        if output is not CATEGORICAL:
+            return lambda logits, wanted: output.losses(logits, wanted).mean()
         counts = losses.class_counts(targets)
         weights = losses.balanced_weights(counts, self.balance) if self.balance else None
         margins = losses.rare_margins(counts, self.largest_margin)

@@ -41,7 +41,7 @@ def temporal_stage(
         batch_size=recipe.batch,
         peak_rate=recipe.sequence_rate,
         batch=batch,
-        loss=recipe.loss_for(chosen.targets),
+        loss=recipe.loss_for(chosen.targets, model.output),
     )
 
 

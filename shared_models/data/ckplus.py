@@ -37,7 +37,7 @@ def ckplus_clips(folder: Path, scheme: LabelScheme) -> list[Clip]:
     missing = [str(peak.relative_to(folder)) for peak in peaks if not peak.is_file()]
     require_listed(missing, len(labels), "peak frames", str(folder / "Emotion"), _LAYOUT)
 
-    targets = scheme.indices(EMOTIONS)
+    targets = scheme.targets(EMOTIONS)
     emotions = [_read_label(label) for label in labels]
     clips = [
         Clip(f"{peak.parts[-3]}/{peak.parts[-2]}", peak.parts[-3], targets[emotion], peak.parent)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from shared_models.data.films import Clip
-from shared_models.data.labels import LabelScheme
+from shared_models.data.labels import LabelScheme, Target
 from shared_models.data.layout import require, require_listed
+from shared_models.data.targets import reached
 from shared_models.errors import DataError
 
 Split = Literal["Train", "Validation", "Test"]
@@ -28,14 +29,13 @@ _log = logging.getLogger(__name__)
 
 
 def daisee_clips(folder: Path, split: Split, scheme: LabelScheme) -> list[Clip]:
-    """The clips of one split whose four levels come down to one class of learner-4x4; a subject is six digits.
+    """The clips of one split, with their four levels or the one class that these come down to; a subject is six digits.
 
-    That class is the state at the highest level, as a student would tap on it. Left out: clips where several states
-    share the highest level, since no single class would be right.
+    That class is the state at the highest level, as a student would tap on it. Left out of schemes with one class a
+    sequence: clips where several states share the highest level, since no single class would be right.
 
     Raises DataError, naming the line, where the layout is incomplete or cannot be read, or `scheme` does not fit.
     """
-    targets = scheme.indices({f"{state}:{level}": f"{state}:{level}" for state in STATES for level in sorted(_LEVELS)})
     videos = require(folder / "DataSet" / split, "DAiSEE", _LAYOUT)
     table = require(folder / "Labels" / f"{split}Labels.csv", "DAiSEE", _LAYOUT)
     labels = _read_labels(table)
@@ -47,14 +47,23 @@ def daisee_clips(folder: Path, split: Split, scheme: LabelScheme) -> list[Clip]:
         _log.warning("%s: %d of %d videos are missing: %s", table, len(missing), len(labels), ", ".join(missing))
 
     clips = [
-        Clip(name, name[:_SUBJECT_DIGITS], targets[highest], paths[name])
-        for name, levels in labels.items()
-        if name not in missing and (highest := _highest(levels))
+        Clip(name, name[:_SUBJECT_DIGITS], target, paths[name])
+        for name, target in _targets(labels, scheme).items()
+        if name not in missing
     ]
     if not clips:
         raise DataError(f"No clip of {table} has a usable label", fix=_LAYOUT)
     _log.info("DAiSEE %s: kept %d of %d clips", split, len(clips), len(labels))
     return clips
+
+
+def _targets(labels: dict[str, dict[str, int]], scheme: LabelScheme) -> dict[str, Target]:
+    """By clip, of those that have one."""
+    if scheme.output == "levels":
+        return {name: reached(scheme, levels) for name, levels in labels.items()}
+    names = [f"{state}:{level}" for state in STATES for level in sorted(_LEVELS)]
+    classes = scheme.targets({name: name for name in names})
+    return {name: classes[highest] for name, levels in labels.items() if (highest := _highest(levels))}
 
 
 def _highest(levels: dict[str, int]) -> str | None:

@@ -31,7 +31,7 @@ def load_fer2013(file: Path, split: Split, scheme: LabelScheme) -> Sequences:
 
     Raises DataError, naming the line, where the file is incomplete or cannot be read, or `scheme` does not fit.
     """
-    targets = scheme.indices(EMOTIONS)
+    targets = scheme.targets(EMOTIONS)
     labels, images = [], []
     for emotion, image in _rows(require(file, "FER2013", _LAYOUT), split):
         if emotion in targets:
@@ -43,7 +43,7 @@ def load_fer2013(file: Path, split: Split, scheme: LabelScheme) -> Sequences:
     return Sequences(
         scheme=scheme,
         frames=np.stack(images)[:, None, None],
-        targets=np.eye(len(scheme.classes), dtype=np.float32)[labels],
+        targets=np.array(labels, np.float32),
         subjects=(None,) * len(images),
         digests=tuple(pixel_digest([image]) for image in images),
     )

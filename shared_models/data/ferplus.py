@@ -1,4 +1,4 @@
-"""FERPlus: web faces with ten votes each (Barsoum et al. 2016, arXiv 1608.01041), as soft-labelled stills.
+"""FERPlus: web faces with ten votes each (Barsoum et al. 2016, arXiv 1608.01041), as stills.
 
 Read from the layout that Microsoft's FERPlus tools write: one folder a split with 48x48 gray PNG files and
 a `label.csv` without a header line: file name, box, then the votes in the order of `VOTES`.
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from shared_models.data.crops import pixel_digest
-from shared_models.data.labels import scheme_by_name
+from shared_models.data.labels import LabelScheme
 from shared_models.data.layout import require, require_listed
 from shared_models.data.sequences import CROP_SIZE, Sequences
 from shared_models.errors import DataError
@@ -21,6 +21,8 @@ from shared_models.errors import DataError
 Split = Literal["FER2013Train", "FER2013Valid", "FER2013Test"]
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 VOTES = (*EMOTIONS, "unknown", "not a face")
+_ONE_VOTE = 1
+_ENOUGH = 0.3
 _LAYOUT = (
     "Unpack FERPlus so that the folder holds FER2013Train, FER2013Valid or FER2013Test, "
     "each with label.csv and its PNG files"
@@ -28,35 +30,56 @@ _LAYOUT = (
 _log = logging.getLogger(__name__)
 
 
-def load_ferplus(folder: Path, split: Split) -> Sequences:
-    """The faces of one split as stills (N, 1, 1, 48, 48) of the scheme basic-8; targets are shares of votes.
+def load_ferplus(folder: Path, split: Split, scheme: LabelScheme) -> Sequences:
+    """The faces of one split as stills (N, 1, 1, 48, 48). FERPlus names no subjects.
 
-    Dropped everywhere: images without a vote for an emotion, and those where "unknown" or "not a face" has
-    more votes than any emotion. Dropped from the splits for evaluation, Valid and Test, too: images whose
-    top vote is tied, since no answer would be right. FERPlus names no subjects.
+    Of basic-8, targets are shares of votes. Dropped everywhere: images without a vote for an emotion, and those where
+    "unknown" or "not a face" has more votes than any emotion. Dropped from the splits for evaluation, Valid and Test,
+    too: images whose top vote is tied, since no answer would be right.
 
-    Raises DataError, naming the file or line, where the layout is incomplete or cannot be read.
+    Of basic-7-any, targets are the emotions that enough voted for, see `_several`.
+
+    Raises DataError, naming the file or line, where the layout is incomplete or cannot be read, or for another scheme.
     """
     names, votes = _read_votes(folder / split)
-    usable = _usable(votes, allow_ties=split == "FER2013Train")
+    targets, usable = _targets(votes, scheme, allow_ties=split == "FER2013Train")
     if not usable.any():
         raise DataError(f"No image of {folder / split} has a usable label", fix="Check its label.csv")
     _log.info("%s: kept %d of %d images", split, usable.sum(), len(usable))
-    names, votes = [names[i] for i in np.flatnonzero(usable)], votes[usable]
+    names = [names[i] for i in np.flatnonzero(usable)]
     images = _read_images(folder / split, names)
-
-    scheme = scheme_by_name("basic-8")
-    columns = [scheme.index(emotion) for emotion in EMOTIONS]
-    emotions = votes[:, : len(EMOTIONS)]
-    targets = np.zeros((len(names), len(scheme.classes)), dtype=np.float32)
-    targets[:, columns] = emotions / emotions.sum(axis=1, keepdims=True)
     return Sequences(
         scheme=scheme,
         frames=images[:, None, None],
-        targets=targets,
+        targets=targets[usable].astype(np.float32),
         subjects=(None,) * len(names),
         digests=tuple(pixel_digest([image]) for image in images),
     )
+
+
+def _targets(votes: np.ndarray, scheme: LabelScheme, *, allow_ties: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Targets (N, K), and which of them can be used, (N,) bool, for votes (N, 10)."""
+    columns = [EMOTIONS.index(name) for name in scheme.classes if name in EMOTIONS]
+    if scheme.name == "basic-8":
+        emotions = votes[:, columns]
+        return emotions / np.maximum(emotions.sum(axis=1, keepdims=True), 1), _usable(votes, allow_ties=allow_ties)
+    if scheme.name == "basic-7-any":
+        several, usable = _several(votes)
+        return several[:, columns], usable & several[:, columns].any(axis=1)
+    raise DataError(f"FERPlus has the label schemes basic-8 and basic-7-any, not {scheme.name}")
+
+
+def _several(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of VOTES count, (N, 10) bool, and which images can be used, (N,) bool.
+
+    As in the program of FERPlus's authors: a single vote is left out, what has three tenths of the rest counts, and an
+    image is usable where these have more than half of all votes, and an emotion the most.
+    """
+    votes = np.where(votes > _ONE_VOTE, votes, 0)
+    total = votes.sum(axis=1, keepdims=True)
+    counts = (votes > 0) & (votes >= _ENOUGH * total)
+    usable = (votes * counts).sum(axis=1) > total[:, 0] / 2
+    return counts, usable & (votes.argmax(axis=1) < len(EMOTIONS))
 
 
 def _usable(votes: np.ndarray, *, allow_ties: bool) -> np.ndarray:

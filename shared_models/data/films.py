@@ -17,7 +17,7 @@ from shared_models.data.clips import frame_files, is_still, read_frames
 from shared_models.data.crops import find_crops, pixel_digest, shrink_frames
 from shared_models.data.face_cache import FaceCache, Film, default_folder
 from shared_models.data.faces import FaceFinder, HaarFinder
-from shared_models.data.labels import LabelScheme
+from shared_models.data.labels import LabelScheme, Target
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES, Sequences
 from shared_models.data.stills import move_camera
 from shared_models.errors import DataError
@@ -33,7 +33,7 @@ class Clip:
     """A video or a part of it, a folder of frames, or an image, with its label; nothing is opened yet.
 
     name:       what it is called where it is dropped
-    target:     class index
+    target:     as the scheme's output has it, a number a class
     start, end: seconds, or None for where the video starts or ends
     region:     left, top, right, bottom of the part of the picture to look at, as shares of its size
     cropped:    it shows a face and nothing else, so that none is looked for
@@ -43,7 +43,7 @@ class Clip:
 
     name: str
     subject: str | None
-    target: int
+    target: Target
     path: Path
     start: float | None = None
     end: float | None = None
@@ -106,7 +106,7 @@ def read_films(
     reader: FilmReader,
     progress: Progress = lambda stage, done, total: None,
 ) -> Sequences:
-    """The clips as sequences (N, T, 1, H, W) with one-hot targets, in their order.
+    """The clips as sequences (N, T, 1, H, W), in their order.
 
     A still becomes T frames by small camera motion. A frame that does not show exactly one face takes the crop of the
     nearest frame that does; a clip where fewer than half do is dropped, and a warning is logged that names `origin`.
@@ -130,7 +130,7 @@ def read_films(
     return Sequences(
         scheme=scheme,
         frames=np.stack(films)[:, :, None],
-        targets=np.eye(len(scheme.classes), dtype=np.float32)[[clip.target for clip, _ in kept]],
+        targets=np.array([clip.target for clip, _ in kept], np.float32),
         subjects=tuple(clip.subject for clip, _ in kept),
         digests=tuple(film.digest for _, film in kept),
         groups={name: tuple(clip.groups.get(name) for clip, _ in kept) for name in traits},

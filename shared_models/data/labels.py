@@ -8,6 +8,8 @@ from typing import TypeVar
 from shared_models.errors import DataError
 
 Code = TypeVar("Code", int, str)
+Target = tuple[float, ...]
+"""What a model's output is compared with for one sequence: a number for each class of its scheme."""
 _ALIASES = {
     "angry": "anger",
     "afraid": "fear",
@@ -30,9 +32,10 @@ _LEVELS = 4
 
 @dataclass(frozen=True)
 class LabelScheme:
-    """An ordered list of classes; a target is a distribution over them, where the output is categorical.
+    """An ordered list of classes; what a target has for each follows from the output.
 
-    output: what a model's numbers are, one for each class: `categorical`, `multi-label`, `levels` or `values`
+    output: what a model's numbers are: `categorical`, a distribution over the classes; `multi-label`, whether each is
+            there; `levels`, whether each is reached; `values`, numbers in [-1, 1]
     """
 
     name: str
@@ -44,6 +47,11 @@ class LabelScheme:
     def has_levels(self) -> bool:
         """Whether its classes are a learner's states, each at a level, such as `boredom:3`; else they are emotions."""
         return any(":" in name for name in self.classes)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The learner's states whose levels its classes are, in order; none where they are emotions or values."""
+        return tuple(dict.fromkeys(name.partition(":")[0] for name in self.classes if ":" in name))
 
     def index(self, label: str) -> int:
         """The class index of `label`, by its name or a usual alias.
@@ -60,20 +68,26 @@ class LabelScheme:
             )
         return self.classes.index(name)
 
-    def indices(self, labels: Mapping[Code, str]) -> dict[Code, int]:
-        """The class index of each code of a data set, given what codes mean; codes that the scheme lacks are left out.
+    def one_hot(self, index: int) -> Target:
+        """The target of a sequence that is of one class and no other."""
+        return tuple(float(place == index) for place in range(len(self.classes)))
 
-        Raises DataError where the scheme has none of them.
+    def targets(self, labels: Mapping[Code, str]) -> dict[Code, Target]:
+        """The target of each code of a data set that gives one label a sequence; codes the scheme lacks are left out.
+
+        labels: what codes mean
+
+        Raises DataError where the scheme has none of them, or its output asks for more than one label.
         """
         found = {}
         for code, label in labels.items():
             with suppress(DataError):
-                found[code] = self.index(label)
-        if not found:
+                found[code] = self.one_hot(self.index(label))
+        if self.output != "categorical" or not found:
             raise DataError(
                 f"The label scheme {self.name} does not fit the data",
-                why=f"the data has the labels {', '.join(dict.fromkeys(labels.values()))}",
-                fix="Choose a scheme that has some of them",
+                why=f"a sequence has one of the labels {', '.join(dict.fromkeys(labels.values()))}",
+                fix="Choose a scheme that has some of them, and one class a sequence",
             )
         return found
 
@@ -97,7 +111,7 @@ FURTHER_SCHEMES = {
         LabelScheme("valence-arousal", ("valence", "arousal"), "values"),
     )
 }
-"""Those that a model can be built and trained for beside them."""
+"""Those that a model can be pretrained for and scored on beside them."""
 
 
 def scheme_by_name(name: str) -> LabelScheme:

@@ -7,18 +7,17 @@ from pathlib import Path
 
 from shared_models.data.films import Clip, naming
 from shared_models.data.labels import LabelScheme
+from shared_models.data.targets import label_columns, read_target
 from shared_models.errors import DataError
-
-_REQUIRED = ("clip_id", "subject_id", "label", "path")
 
 
 def manifest_clips(path: Path, scheme: LabelScheme) -> list[Clip]:
     """The lines of the manifest at `path`, all checked before any clip is opened.
 
-    Columns: clip_id, subject_id (may be empty), label, path (relative to the manifest's folder), and if
-    wanted start and end (seconds, videos only), faces (`cropped` where the images are faces already, so
-    that none is looked for), and `group` or `group_NAME`: a trait of who is seen, empty where it is not known.
-    Other columns are ignored.
+    Columns: clip_id, subject_id (may be empty), label (for values, one column each instead), path (relative to the
+    manifest's folder), and if wanted start and end (seconds, videos only), faces (`cropped` where the images are faces
+    already, so that none is looked for), and `group` or `group_NAME`: a trait of who is seen, empty where it is not
+    known. Other columns are ignored.
 
     Raises DataError, naming the line, where one cannot be used.
     """
@@ -26,7 +25,7 @@ def manifest_clips(path: Path, scheme: LabelScheme) -> list[Clip]:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines, restval="")
             columns = reader.fieldnames or ()
-            _check_columns(path, columns)
+            _check_columns(path, columns, scheme)
             traits = {column: trait for column in columns if (trait := _trait(column))}
             clips = []
             for row in reader:
@@ -42,12 +41,13 @@ def manifest_clips(path: Path, scheme: LabelScheme) -> list[Clip]:
     return clips
 
 
-def _check_columns(path: Path, columns: Iterable[str]) -> None:
-    missing = [column for column in _REQUIRED if column not in columns]
+def _check_columns(path: Path, columns: Iterable[str], scheme: LabelScheme) -> None:
+    required = ("clip_id", "subject_id", *label_columns(scheme), "path")
+    missing = [column for column in required if column not in columns]
     if missing:
         raise DataError(
             f"Line 1 of {path} lacks the column {', '.join(missing)}",
-            fix=f"Begin the manifest with the line {','.join(_REQUIRED)}[,start,end,faces,group]",
+            fix=f"Begin the manifest with the line {','.join(required)}[,start,end,faces,group]",
         )
 
 
@@ -60,7 +60,7 @@ def _parse(row: dict[str, str], where: str, folder: Path, scheme: LabelScheme, t
     clip = Clip(
         name=row["clip_id"],
         subject=row["subject_id"].strip() or None,
-        target=scheme.index(row["label"]),
+        target=read_target(scheme, row),
         path=folder / row["path"],
         start=_seconds(row, "start"),
         end=_seconds(row, "end"),

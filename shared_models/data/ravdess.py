@@ -40,7 +40,7 @@ def ravdess_clips(folder: Path, scheme: LabelScheme) -> list[Clip]:
         if _NAME.fullmatch(path.stem):
             takes.setdefault(path.stem[3:], path)  # 01, with sound, comes before 02, the same without
     _check_complete(folder, Counter(take[-2:] for take in takes))
-    targets = scheme.indices(EMOTIONS)
+    targets = scheme.targets(EMOTIONS)
     clips = [
         Clip(path.stem, f"actor-{take[-2:]}", targets[take[3:5]], path, groups={"gender": _gender(take[-2:])})
         for take, path in sorted(takes.items(), key=lambda item: (item[0][-2:], item[0]))

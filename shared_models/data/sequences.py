@@ -17,7 +17,8 @@ class Sequences:
     """N labelled sequences of one label scheme.
 
     frames:   (N, T, 1, H, W) uint8, aligned gray face crops; T = 1 for stills
-    targets:  (N, K) float32, each row a distribution over `scheme.classes` (one-hot, or votes)
+    targets:  (N, K) float32, a column for each of `scheme.classes`, as its output has them: a distribution
+              (one-hot, or votes), whether each class is there or each level is reached, or values in [-1, 1]
     subjects: N subject ids, None where the data set has none
     digests:  N hex strings, the first 16 characters of the SHA-256 of the source pixels, so that two
               data sets can be shown to be disjoint
@@ -53,7 +54,9 @@ class Sequences:
 
     @property
     def labels(self) -> np.ndarray:
-        """(N,) int64: the majority class of each sequence."""
+        """(N,) int64: the majority class of each sequence. Raises DataError where the output is not categorical."""
+        if self.scheme.output != "categorical":
+            raise DataError(f"A sequence of the label scheme {self.scheme.name} is not of one class")
         return self.targets.argmax(axis=1).astype(np.int64)
 
     def take(self, indices: Sequence[int] | np.ndarray) -> "Sequences":

@@ -6,18 +6,16 @@ choosing between models and simulated clients share no image.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from shared_models.data.affectnet import load_affectnet
 from shared_models.data.fer2013 import load_fer2013
-from shared_models.data.ferplus import Split, load_ferplus
+from shared_models.data.ferplus import load_ferplus
 from shared_models.data.labels import LabelScheme
 from shared_models.data.partition import unseen
 from shared_models.data.sequences import Sequences
 from shared_models.data.sources import DataSpec
-from shared_models.errors import DataError
 
 _PUBLIC_SHARE = 0.9
 _SELECTING_SHARE = 0.02  # of the public share, where a data set has no split of its own to choose models on
@@ -47,18 +45,11 @@ class StillSet:
         return _PUBLIC_SHARE if self.selecting else _PUBLIC_SHARE - _SELECTING_SHARE
 
 
-def _ferplus(folder: Path, split: Split, scheme: LabelScheme) -> Sequences:
-    stills = load_ferplus(folder, split)
-    if stills.scheme != scheme:
-        raise DataError(f"FERPlus has the label scheme {stills.scheme.name}, not {scheme.name}")
-    return stills
-
-
 STILL_SETS = {
     "ferplus": StillSet(
         "FERPlus",
-        "votes as soft labels; images from the FER2013 challenge, research use; labels MIT",
-        _ferplus,
+        "labels from votes; images from the FER2013 challenge, research use; labels MIT",
+        load_ferplus,
         "FER2013Train",
         ("FER2013Valid", "FER2013Test"),
         ("FER2013Test", "FER2013Valid"),

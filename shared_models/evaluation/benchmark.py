@@ -36,7 +36,7 @@ class Benchmark:
         """Scores of `model`, which maps (B, T, 1, H, W) float32 in [0, 1] to (B, K) logits, `batch` at a time.
 
         A sequence's class is the majority of its votes. The model is left as it was found.
-        Raises ModelError where the logits are not finite or not (B, K).
+        Raises ModelError where the logits are not finite or not (B, K), DataError where the output is not categorical.
         """
         return self.score_of(self.probabilities(model, batch))
 
@@ -47,12 +47,12 @@ class Benchmark:
     def probabilities(
         self, model: EmotionModel, batch: int = 2, progress: Callable[[int, int], None] = lambda done, total: None
     ) -> np.ndarray:
-        """(N, K) float64: the model's answers, in the order of the sequences. Raises ModelError as `score` does."""
+        """(N, K) float64: what the model's output reads off its logits; of values, the values. Raises as `score`."""
         rows, total = [], len(self.sequences)
         with _evaluating(model), torch.inference_mode():
             for start in range(0, total, batch):
                 end = min(start + batch, total)
-                rows.append(self._logits(model, range(start, end)).double().softmax(dim=1).numpy())
+                rows.append(model.output.read(self._logits(model, range(start, end)).double()).numpy())
                 progress(end, total)
         return np.concatenate(rows)
 
@@ -64,15 +64,16 @@ class Benchmark:
         else:
             named = zip(map(str, rows), frames, strict=True)
             logits = model.run_from(stage, self._features.inputs(model, self.part, named, views=1)[:, 0])
-        self._check(logits, len(rows))
+        self._check(model, logits, len(rows))
         return logits
 
-    def _check(self, logits: torch.Tensor, count: int) -> None:
-        expected = (count, len(self.sequences.scheme.classes))
-        if tuple(logits.shape) != expected:
+    def _check(self, model: EmotionModel, logits: torch.Tensor, count: int) -> None:
+        scheme = self.sequences.scheme
+        answer = (*logits.shape, model.output.name)
+        if answer != (expected := (count, len(scheme.classes), scheme.output)):
             raise ModelError(
-                f"The model does not answer in the label scheme {self.sequences.scheme.name}",
-                why=f"logits are {tuple(logits.shape)}, expected {expected}",
+                f"The model does not answer in the label scheme {scheme.name}",
+                why=f"logits are {answer}, expected {expected}",
                 fix="Use a model trained for this scheme",
             )
         if not torch.isfinite(logits).all():

@@ -9,6 +9,9 @@ from rich.markup import escape as as_plain
 from rich.table import Table
 
 Row = tuple[str, ...]
+Figures = tuple[float | int | None, ...]
+"""What stands in the cells of a row, before it is written out; None where there is none."""
+_ABSENT = "-"
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,13 @@ class Sheet:
             f"<section><h2>{escape(self.title)}</h2>\n<table><thead><tr>{head}</tr></thead>\n"
             f"<tbody>\n{body}\n</tbody></table>{note}</section>\n"
         )
+
+
+def written(figures: Figures) -> Row:
+    """Scores with three places, counts as they are."""
+    return tuple(
+        _ABSENT if figure is None else str(figure) if isinstance(figure, int) else f"{figure:.3f}" for figure in figures
+    )
 
 
 def _html_cells(row: Row) -> str:

@@ -13,6 +13,7 @@ from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
 from fl_server.pretraining import Order, Recipe
 from fl_server.settings import load_settings
+from shared_models.data.labels import FURTHER_SCHEMES
 from shared_models.enrolment.invitation import Invitation
 
 
@@ -234,6 +235,14 @@ def test_an_expired_certificate_ends_the_start_before_anything_is_opened(fails, 
     certificates.issue_server_certificate(small_start, "127.0.0.1", -1)
     assert "fl-server renew" in fails(18, "start", small_start.root)
     assert not small_start.transport.exists()
+
+
+@pytest.mark.parametrize("scheme", FURTHER_SCHEMES)
+def test_a_scheme_that_no_device_could_label_for_ends_the_start(run, fails, tmp_path, scheme):
+    assert run("init", tmp_path / "study", "--set", f"model.scheme={scheme}") == 0
+    sentence = fails(10, "start", tmp_path / "study")
+    assert f"No federation trains for the label scheme {scheme}: on a device a label is one class" in sentence
+    assert "basic-7, basic-8, learner-4x4" in sentence
 
 
 def test_a_missing_key_and_a_changed_ledger_end_the_start(fails, small_start):

@@ -8,7 +8,7 @@ import pytest
 
 from fl_client.settings import Settings as ClientSettings
 from fl_server.settings import ModelSettings, Settings, load_settings
-from shared_models.data.labels import SCHEMES
+from shared_models.data.labels import FURTHER_SCHEMES, SCHEMES
 from shared_models.errors import SettingsError
 from shared_models.networks.model import TRAINABLE_PARTS
 from shared_models.networks.names import FAMILY
@@ -197,7 +197,7 @@ def test_every_entry_of_the_policy_changes_its_hash(load, entry):
 def test_the_names_that_are_allowed_are_those_that_exist():
     allowed = {name: get_args(field.annotation) for name, field in ModelSettings.model_fields.items()}
     assert allowed["trainable"] == TRAINABLE_PARTS
-    assert set(allowed["scheme"]) == set(SCHEMES)
+    assert allowed["scheme"] == tuple(SCHEMES | FURTHER_SCHEMES)
 
 
 @pytest.mark.parametrize("name", FAMILY)

@@ -76,3 +76,25 @@ def test_a_damaged_image_is_named(copy: Path) -> None:
     (copy / "val_set" / "images" / "11.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"11\.jpg cannot be read as an image"):
         load_affectnet(copy, "val_set", SCHEME)
+
+
+def test_values_are_read_and_images_without_them_dropped(copy: Path) -> None:
+    scheme = scheme_by_name("valence-arousal")
+    folder = copy / "train_set" / "annotations"
+    for number in (9, 10):
+        for kind in ("val", "aro"):
+            np.save(folder / f"{number}_{kind}.npy", np.array("-2"))
+    np.save(folder / "8_val.npy", np.array(0.75))
+    stills = load_affectnet(copy, "train_set", scheme)
+    assert stills.targets.tolist() == [[-0.5, 0.25]] * 8 + [[0.75, 0.25]], "also where no emotion is named"
+
+
+@pytest.mark.parametrize("value", [np.array("1.5"), np.array("-1.1"), np.array("calm"), None])
+def test_a_damaged_or_missing_value_is_named(copy: Path, value: np.ndarray | None) -> None:
+    file = copy / "val_set" / "annotations" / "11_aro.npy"
+    file.unlink()
+    if value is not None:
+        np.save(file, value)
+    with pytest.raises(DataError, match=r"11_aro\.npy is not a label of AffectNet"):
+        load_affectnet(copy, "val_set", scheme_by_name("valence-arousal"))
+    assert len(load_affectnet(copy, "val_set", SCHEME)) == 2, "labels do without it"

@@ -21,7 +21,7 @@ def copy(tmp_path: Path) -> Path:
 
 def test_labelled_sequences_run_from_neutral_to_their_peak(copy: Path, reader) -> None:
     clips = ckplus_clips(copy, SCHEME)
-    assert [(clip.name, clip.subject, SCHEME.classes[clip.target]) for clip in clips] == [
+    assert [(clip.name, clip.subject, SCHEME.classes[clip.target.index(1)]) for clip in clips] == [
         ("S005/001", "S005", "disgust"),
         ("S010/002", "S010", "surprise"),
         ("S138/008", "S138", "contempt"),

@@ -1,11 +1,13 @@
 from pathlib import Path
 
 import data_sets
+import numpy as np
 import pytest
 
 from shared_models.data.daisee import daisee_clips
 from shared_models.data.labels import scheme_by_name
 from shared_models.errors import DataError
+from shared_models.evaluation.levels import levels_of
 
 SCHEME = scheme_by_name("learner-4x4")
 SUBJECTS = {"Train": [110001, 110002], "Validation": [400022], "Test": [500039]}
@@ -18,7 +20,7 @@ def copy(tmp_path: Path) -> Path:
 
 def test_the_state_at_the_highest_level_is_the_label(copy: Path) -> None:
     clips = daisee_clips(copy, "Test", SCHEME)
-    assert [(clip.name, SCHEME.classes[clip.target]) for clip in clips] == [
+    assert [(clip.name, SCHEME.classes[clip.target.index(1)]) for clip in clips] == [
         ("5000390000", "engagement:3"),
         ("5000390001", "boredom:3"),
         ("5000390003", "engagement:2"),
@@ -78,3 +80,13 @@ def test_another_table_or_scheme_is_refused(copy: Path) -> None:
         daisee_clips(copy, "Test", SCHEME)
     with pytest.raises(DataError, match="basic-7 does not fit the data"):
         daisee_clips(copy, "Train", scheme_by_name("basic-7"))
+
+
+def test_all_four_levels_are_the_target_where_the_scheme_has_levels(copy: Path) -> None:
+    scheme = scheme_by_name("learner-levels")
+    clips = daisee_clips(copy, "Test", scheme)
+    targets = np.array([clip.target for clip in clips])
+    assert targets.shape == (6, 12), "no clip is left out for having no highest state"
+    np.testing.assert_array_equal(levels_of(targets, 4), data_sets.DAISEE_LEVELS)
+    assert scheme.classes[3:6] == ("engagement:1", "engagement:2", "engagement:3")
+    assert targets[2].tolist() == [1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0]

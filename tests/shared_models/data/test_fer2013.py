@@ -34,7 +34,9 @@ def test_the_numbers_of_the_emotions_are_those_of_the_challenge(tmp_path: Path) 
 def test_a_scheme_with_more_classes_fits_and_one_of_states_does_not(tmp_path: Path) -> None:
     file = data_sets.write_fer2013(tmp_path / "a.csv", SPLITS)
     assert load_fer2013(file, "Training", scheme_by_name("basic-8")).targets.shape == (8, 8)
-    with pytest.raises(DataError, match="learner-4x4 does not fit the data: the data has the labels anger, disgust"):
+    with pytest.raises(
+        DataError, match="learner-4x4 does not fit the data: a sequence has one of the labels anger, disgust"
+    ):
         load_fer2013(file, "Training", scheme_by_name("learner-4x4"))
 
 

@@ -25,7 +25,7 @@ def gray(brightness: int) -> np.ndarray:
 def clip(tmp_path: Path) -> Clip:
     """Two seconds that grow brighter."""
     data_sets.video_of([gray(10 * n) for n in range(4, 24)], tmp_path / "clip.avi")
-    return Clip("clip", "p", 3, tmp_path / "clip.avi")
+    return Clip("clip", "p", SCHEME.one_hot(3), tmp_path / "clip.avi")
 
 
 def test_a_face_is_looked_for_only_once(clip, reader, finder, cache_folder) -> None:
@@ -49,7 +49,7 @@ def test_that_there_is_none_is_remembered_too(tmp_path, clip, reader, finder) ->
 def test_a_copy_elsewhere_is_known_and_a_changed_file_is_not(tmp_path, clip, reader, finder) -> None:
     reader.read(clip)
     (tmp_path / "copy.avi").write_bytes(clip.path.read_bytes())
-    reader.read(replace(clip, path=tmp_path / "copy.avi", name="other", subject="q", target=1))
+    reader.read(replace(clip, path=tmp_path / "copy.avi", name="other", subject="q", target=SCHEME.one_hot(1)))
     assert finder.asked == SEQUENCE_FRAMES
     data_sets.video_of([gray(9 * n) for n in range(4, 24)], tmp_path / "other.avi")
     reader.read(replace(clip, path=tmp_path / "other.avi"))

@@ -29,7 +29,7 @@ def test_utterances_have_their_time_label_and_speaker(copy: Path) -> None:
     assert len(clips) == 5 * 2 * 3, "no frustration, and nothing that the judges did not agree on"
     clip = clips["Ses02F_impro01_M000"]
     assert (clip.start, clip.end, clip.subject) == (0.5, 1.0, "Ses02M")
-    assert SCHEME.classes[clip.target] == "happiness", "excitement"
+    assert SCHEME.classes[clip.target.index(1)] == "happiness", "excitement"
     assert clip.path == copy / "Session2" / "dialog" / "avi" / "DivX" / "Ses02F_impro01.avi"
     assert clips["Ses05M_script01_1b_MXX0"].subject == "Ses05M"
     assert len({clip.subject for clip in clips.values()}) == 10
@@ -84,6 +84,8 @@ def test_videos_that_were_not_unpacked_are_counted(copy: Path) -> None:
         "[1.0 - 2.0]",
         "[1.0 - 2.0] Ses01F_impro01_F005 neu [2, 2, 2]",
         "[2.0 - 2.0]\tSes01F_impro01_F005\tneu\t[2, 2, 2]",
+        "[1.0 - 2.0]\tSes01F_impro01_F005\tneu\t[2, 2]",
+        "[1.0 - 2.0]\tSes01F_impro01_F005\tneu\t[2.5.1, 2, 2]",
         "[1.0 - 2.0]\tSes01F_impro01_X005\tneu\t[2, 2, 2]",
     ],
 )
@@ -98,3 +100,17 @@ def test_an_empty_table_is_named(copy: Path) -> None:
     (copy / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt").write_text("")
     with pytest.raises(DataError, match=r"Ses01F_impro01\.txt lists no utterances: the copy was only partly unpacked"):
         iemocap_clips(copy, SCHEME)
+
+
+def test_the_judges_means_are_valence_and_arousal_of_every_utterance(copy: Path) -> None:
+    clips = by_name(iemocap_clips(copy, scheme_by_name("valence-arousal")))
+    assert len(clips) == 5 * 2 * 5, "also of frustration, and where the judges did not agree on a label"
+    assert clips["Ses02F_impro01_M000"].target == (0.5, 0.25)
+    assert clips["Ses02F_impro01_MXX0"].target == (-0.75, 0.5)
+
+
+def test_a_mean_beyond_the_scale_counts_as_its_end(copy: Path) -> None:
+    table = copy / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
+    table.write_text("[0.0 - 0.5]\tSes01F_impro01_F000\thap\t[5.5000, 0.5000, 2.5000]\n")
+    clips = by_name(iemocap_clips(copy, scheme_by_name("valence-arousal")))
+    assert clips["Ses01F_impro01_F000"].target == (1.0, -1.0)

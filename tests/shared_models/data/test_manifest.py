@@ -199,3 +199,56 @@ def test_a_manifest_that_is_no_text_is_said_so(tmp_path: Path, content: bytes) -
 def test_a_missing_manifest_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"The manifest .*gone\.csv cannot be read. No such file"):
         manifest_clips(tmp_path / "gone.csv", scheme_by_name("basic-7"))
+
+
+def write_rows(folder: Path, text: str) -> Path:
+    write_picture(folder / "face.png")
+    (folder / "clips.csv").write_text(text)
+    return folder / "clips.csv"
+
+
+def test_several_classes_are_written_side_by_side(tmp_path: Path) -> None:
+    scheme = scheme_by_name("basic-7-any")
+    rows = "clip_id,subject_id,label,path\na,p,happy|surprise,face.png\nb,p, fear ,face.png\n"
+    targets = [clip.target for clip in manifest_clips(write_rows(tmp_path, rows), scheme)]
+    assert [[scheme.classes[k] for k in np.flatnonzero(target)] for target in targets] == [
+        ["happiness", "surprise"],
+        ["fear"],
+    ]
+
+
+def test_every_state_has_its_level(tmp_path: Path) -> None:
+    scheme = scheme_by_name("learner-levels")
+    label = "Engaged:3|boredom:0|confusion:1|frustration:2"
+    path = write_rows(tmp_path, f"clip_id,subject_id,label,path\na,p,{label},face.png\n")
+    (clip,) = manifest_clips(path, scheme)
+    assert clip.target == (0, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 0)
+
+
+def test_values_have_a_column_each(tmp_path: Path) -> None:
+    path = write_rows(tmp_path, "clip_id,subject_id,valence,arousal,path\na,p,-0.5, 1,face.png\n")
+    (clip,) = manifest_clips(path, scheme_by_name("valence-arousal"))
+    assert clip.target == (-0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "columns", "cells", "message"),
+    [
+        ("basic-7-any", "label", "happy|bored", r"Line 2 of .*: The label 'bored' is not in the scheme basic-7-any"),
+        ("basic-7-any", "label", "", r"Line 2 of .*: The label '' is not in the scheme basic-7-any"),
+        ("learner-levels", "label", "boredom:1", r"Line 2 of .* gives no level of engagement, confusion, frustration"),
+        ("learner-levels", "label", "boredom:4", r"Line 2 of .*'boredom:4' is not a state and its level.*from 0 to 3"),
+        ("learner-levels", "label", "joy:1", r"Line 2 of .*'joy:1' is not a state and its level"),
+        ("learner-levels", "label", "boredom", r"Line 2 of .*'boredom' is not a state and its level"),
+        ("valence-arousal", "valence,arousal", "0.5,1.5", r"Line 2 of .*: The arousal '1\.5' is not a number from -1"),
+        ("valence-arousal", "valence,arousal", "calm,0", r"Line 2 of .*: The valence 'calm' is not a number from -1"),
+        ("valence-arousal", "valence,arousal", ",0", r"Line 2 of .*: The valence '' is not a number from -1"),
+        ("valence-arousal", "label", "joy", r"Line 1 of .* lacks the column valence, arousal.*valence,arousal,path"),
+    ],
+)
+def test_a_line_without_a_label_of_the_scheme_is_named(
+    scheme: str, columns: str, cells: str, message: str, tmp_path: Path
+) -> None:
+    path = write_rows(tmp_path, f"clip_id,subject_id,{columns},path\na,p,{cells},face.png\n")
+    with pytest.raises(DataError, match=message):
+        manifest_clips(path, scheme_by_name(scheme))

@@ -1,6 +1,7 @@
 """What is pretrained on, chosen on and reported on, for every data source that a person can name."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import data_sets
 import numpy as np
 import pytest
 
-from shared_models.data import splits, still_sets
+from shared_models.data import splits
 from shared_models.data.crops import pixel_digest
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import Sequences
@@ -22,7 +23,7 @@ from shared_models.data.splits import (
     load_held_out,
     load_public,
 )
-from shared_models.data.still_sets import client_stills, scoring_stills
+from shared_models.data.still_sets import STILL_SETS, client_stills, scoring_stills
 from shared_models.errors import DataError, UsageError
 
 BASIC = scheme_by_name("basic-8")
@@ -44,7 +45,8 @@ def ferplus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Da
     def make(**contents: list[int]) -> DataSpec:
         for split in contents:
             (tmp_path / split).mkdir()
-        monkeypatch.setattr(still_sets, "load_ferplus", lambda path, split: some_stills(contents[split]))
+        made_up = replace(STILL_SETS["ferplus"], load=lambda path, split, scheme: some_stills(contents[split]))
+        monkeypatch.setitem(STILL_SETS, "ferplus", made_up)
         return DataSpec("ferplus", tmp_path)
 
     return make
@@ -140,13 +142,6 @@ def test_a_benchmark_of_stills_is_the_same_sequences_each_time(ferplus) -> None:
     np.testing.assert_array_equal(one.frames, other.frames)
 
 
-def test_another_scheme_than_ferplus_has_is_refused(ferplus) -> None:
-    spec = ferplus(FER2013Train=[1], FER2013Test=[2])
-    for load in (lambda s, k: load_public(s, k, 0), load_benchmark, client_stills):
-        with pytest.raises(DataError, match="label scheme basic-8, not basic-7"):
-            load(spec, scheme_by_name("basic-7"))
-
-
 @pytest.fixture
 def rendered(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What would be rendered; rendering itself has its own tests."""
@@ -174,6 +169,8 @@ def test_rendered_people_who_score_are_never_pretrained_on(rendered) -> None:
     assert sentence == "2 rendered sequences of 400 rendered people, seed 4"
 
 
+FURTHER = {"basic-7-any": (), "learner-levels": ("daisee",), "valence-arousal": ("affectnet", "iemocap")}
+"""Which data sets have labels for it, beside a manifest and FERPlus."""
 RECORDED: dict[str, tuple[str, set[str], set[str], set[str]]] = {
     "ckplus": ("basic-8", {"S1", "S2", "S3", "S6"}, {"S4"}, {"S5"}),
     "ravdess": ("basic-7", {f"actor-0{n}" for n in range(1, 4)}, {"actor-04"}, {"actor-05"}),
@@ -233,3 +230,24 @@ def test_a_source_that_is_not_there_is_one_sentence(kind: str, tmp_path: Path) -
         scheme = scheme_by_name("learner-4x4" if kind == "daisee" else "basic-8")
         with pytest.raises(DataError, match="nowhere"):
             load(DataSpec(kind, tmp_path / "nowhere"), scheme)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scheme"),
+    [
+        (kind, scheme)
+        for scheme, known in FURTHER.items()
+        for kind in FORMS
+        if kind not in ("synthetic", "manifest", "ferplus", *known)
+    ],
+)
+def test_what_a_data_set_does_not_know_is_never_made_up(kind: str, scheme: str, tmp_path: Path) -> None:
+    spec = parse_spec(data_sets.write_copy(kind, tmp_path / "copy"))
+    with pytest.raises(DataError, match=f"label scheme {scheme} does not fit the data"):
+        load_benchmark(spec, scheme_by_name(scheme))
+
+
+@pytest.mark.parametrize("scheme", ["learner-levels", "valence-arousal"])
+def test_the_renderer_has_no_levels_or_values(scheme: str) -> None:
+    with pytest.raises(DataError, match=f"renderer has no expression for the label scheme {scheme}"):
+        load_benchmark(SYNTHETIC, scheme_by_name(scheme))
