@@ -1,7 +1,6 @@
 """Label schemes: the classes that a federation's model tells apart, and the names people use for them."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -50,9 +49,7 @@ class LabelScheme:
 
         Raises DataError where the scheme has no such class.
         """
-        text = label.strip().lower()
-        base, separator, level = text.partition(":")
-        name = self.aliases.get(base, base) + separator + level
+        name = self._name(label)
         if name not in self.classes:
             raise DataError(
                 f"The label '{label}' is not in the scheme {self.name}",
@@ -60,15 +57,16 @@ class LabelScheme:
             )
         return self.classes.index(name)
 
+    def knows(self, label: str) -> bool:
+        """Whether `index` finds the class of `label`."""
+        return self._name(label) in self.classes
+
     def indices(self, labels: Mapping[Code, str]) -> dict[Code, int]:
         """The class index of each code of a data set, given what codes mean; codes that the scheme lacks are left out.
 
         Raises DataError where the scheme has none of them.
         """
-        found = {}
-        for code, label in labels.items():
-            with suppress(DataError):
-                found[code] = self.index(label)
+        found = {code: self.index(label) for code, label in labels.items() if self.knows(label)}
         if not found:
             raise DataError(
                 f"The label scheme {self.name} does not fit the data",
@@ -76,6 +74,10 @@ class LabelScheme:
                 fix="Choose a scheme that has some of them",
             )
         return found
+
+    def _name(self, label: str) -> str:
+        base, separator, level = label.strip().lower().partition(":")
+        return self.aliases.get(base, base) + separator + level
 
 
 SCHEMES = {

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from shared_models.data.films import Clip, naming
@@ -21,22 +21,32 @@ def manifest_clips(path: Path, scheme: LabelScheme) -> list[Clip]:
 
     Raises DataError, naming the line, where one cannot be used.
     """
+    clips = []
+    for where, row in _rows(path):
+        with naming(where):
+            clips.append(_parse(row, where, path.parent, scheme))
+    if not clips:
+        raise DataError(f"The manifest {path} lists no clips", fix="Add one line for each clip")
+    return clips
+
+
+def manifest_labels(path: Path) -> set[str]:
+    """The labels in the manifest at `path`, as they are written; raises DataError where it cannot be read."""
+    return {row["label"] for _, row in _rows(path)}
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each line's place, for errors, and what it holds. Raises DataError where the file is no such table."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines, restval="")
             _check_columns(path, reader.fieldnames or ())
-            clips = []
             for row in reader:
-                where = f"Line {reader.line_num} of {path}"
-                with naming(where):
-                    clips.append(_parse(row, where, path.parent, scheme))
+                yield f"Line {reader.line_num} of {path}", row
     except OSError as error:
         raise DataError(f"The manifest {path} cannot be read", why=error.strerror or "") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"The manifest {path} is not a CSV file in UTF-8", why=str(error)) from error
-    if not clips:
-        raise DataError(f"The manifest {path} lists no clips", fix="Add one line for each clip")
-    return clips
 
 
 def _check_columns(path: Path, columns: Iterable[str]) -> None:
