@@ -22,7 +22,7 @@ from simulations.defaults import defaults_for
 from simulations.engines.local import LocalDevices, LocalEngine
 from simulations.federation import Conduct
 
-PEOPLE, HELD_OUT, CLASSES = 100, 60, LabelScheme("three", ("joy", "calm", "anger"))
+PEOPLE, HELD_OUT, CLASSES = 100, 40, LabelScheme("three", ("joy", "calm", "anger"))
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def manifest(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture
 def simulate(leave: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """`simulate("--data", SPEC, ...)`: what `fl-sim run` prints, or its error where it ends with another code than 0."""
+    """`simulate("--data", SPEC, ...)`: what `fl-sim run` prints; where it fails, the code and the error."""
 
     def simulate(*options: object) -> Any:
         common = ("--clients", "by-subject", "--init", "random", "--no-baseline", "--json", "--out", tmp_path / "out")
@@ -98,10 +98,10 @@ class Flat(nn.Module):
 
 
 def dots(people: int, seed: int) -> list[Sequences]:
-    """People of 1 to 16 sequences of two classes each: a bright dot says which, under noise and a look of one's own."""
+    """People of 1 to 8 sequences of two classes each: a bright dot says which, under noise and a look of one's own."""
     rng, made = np.random.default_rng(seed), []
     for _ in range(people):
-        size, known, look = rng.integers(1, 17), rng.permutation(3)[:2], rng.normal(0, 15, 16)
+        size, known, look = rng.integers(1, 9), rng.permutation(3)[:2], rng.normal(0, 15, 16)
         labels = rng.choice(known, size)
         pixels = 40 + look + rng.normal(0, 25, (size, 16))
         pixels[np.arange(size), labels] += 150
@@ -112,7 +112,7 @@ def dots(people: int, seed: int) -> list[Sequences]:
 
 @pytest.fixture(scope="module")
 def gap() -> Callable[..., tuple[float, float, float]]:
-    """`gap(min_survivors=2)`: UAR on others before training, with noise, and without it; at the defaults but for that."""
+    """`gap(min_survivors=2)`: UAR on others before training, with noise and without, at the defaults but for that."""
     clients, others = dots(PEOPLE, seed=1), dots(HELD_OUT, seed=2)
     held_out = Sequences(
         CLASSES,
