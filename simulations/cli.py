@@ -31,6 +31,10 @@ AvailabilityModels = Annotated[
 ]
 
 
+Survivors = Annotated[
+    float | None,
+    typer.Option(min=0.01, max=1.0, help="min_survivors as a share of the cohort; run takes 0.8 for participants."),
+]
 Axis = Annotated[str | None, typer.Option(help="Values of this axis, with commas between them.")]
 
 
@@ -38,6 +42,12 @@ class Unit(StrEnum):
     SEQUENCE = "sequence"
     PARTICIPANT = "participant"
     NONE = "none"
+
+
+class Scheme(StrEnum):
+    BASIC_7 = "basic-7"
+    BASIC_8 = "basic-8"
+    LEARNER = "learner-4x4"
 
 
 class Split(StrEnum):
@@ -70,16 +80,26 @@ def run_(
     folds: Annotated[
         int | None, typer.Option(min=2, help="Hold out this many parts of the people in turn, instead of a share.")
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds, and each client's lifetime participations.")] = 6,
+    rounds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rounds, and each client's lifetime participations; 6, or 10 for participants."),
+    ] = None,
     unit: Annotated[Unit, typer.Option(help="What the noise protects; none trains without noise.")] = Unit.SEQUENCE,
     epsilon: Annotated[float, typer.Option(help="Lifetime epsilon of each protected unit.")] = 8.0,
     delta: Annotated[float, typer.Option(help="Lifetime delta of each protected unit.")] = 1e-5,
+    survivors: Survivors = None,
+    scheme: Annotated[
+        Scheme | None, typer.Option(help="Label scheme; the one that the data comes in where not given.")
+    ] = None,
     model: Annotated[str, typer.Option(help="Model by name, such as rnn or cnn-gru; see docs/models.md.")] = "cnn-lstm",
     trainable: Trainable = "classifier",
     init: Init = "starter",
     population: PopulationTraits = None,
     availability: AvailabilityModels = None,
-    algorithm: Annotated[str, typer.Option(help="fedavg, fedprox, fedavgm or fedadam.")] = "fedavg",
+    algorithm: Annotated[
+        str | None,
+        typer.Option(help="fedavg, fedprox, fedavgm or fedadam; fedavg, or fedavgm for participants."),
+    ] = None,
     entry: RunEntries = None,
     gradients: Annotated[Gradients, typer.Option(help="Engine of per-sequence gradients.")] = Gradients.FAST,
     no_baseline: Annotated[bool, typer.Option("--no-baseline", help="Leave out the run without noise.")] = False,
@@ -95,20 +115,33 @@ def run_(
     if folds and split is Split.RANDOM:
         raise UsageError("Folds are of people: a random split has none", fix="Leave out --folds, or --split random")
     from simulations.algorithms import settings_for
+    from simulations.defaults import defaults_for
     from simulations.populations import Plan
     from simulations.run import Options, run_simulation
 
+    entries, defaults = entry or [], defaults_for(unit)
+    if any(text.startswith("min_survivors=") for text in entries):
+        if survivors is not None:
+            raise UsageError("--survivors and --set min_survivors=... say the same in two ways", fix="Leave out one")
+    elif survivors is None:
+        survivors = defaults.survivors
     protected = Unit.SEQUENCE if unit is Unit.NONE else unit
     share = _HOLDOUT if holdout is None else holdout
     policy, aggregation = settings_for(
-        algorithm, entry or [], unit=protected, epsilon=epsilon, delta=delta, max_sequences=per_client
+        algorithm or defaults.algorithm,
+        entries,
+        unit=protected,
+        epsilon=epsilon,
+        delta=delta,
+        max_sequences=per_client,
+        **defaults.policy,
     )
     options = Options(
         data=data,
         plan=Plan(clients, per_client, alpha, share, seed, tuple(population or []), split is Split.RANDOM),
         folds=folds or 1,
         cohort=cohort,
-        rounds=rounds,
+        rounds=rounds or defaults.rounds,
         unit=unit.value,
         gradients=gradients.value,
         policy=policy,
@@ -120,6 +153,8 @@ def run_(
         workers=workers,
         aggregation=aggregation,
         availability=tuple(availability or []),
+        scheme=scheme,
+        survivors=survivors,
     )
     with commandline.progress_by_stage() as follow:
         result = run_simulation(options, directory, follow)
@@ -146,7 +181,7 @@ def sweep_(
     delta: Annotated[float | None, typer.Option(help="Lifetime delta of each protected unit.")] = None,
     population: PopulationTraits = None,
     availability: AvailabilityModels = None,
-    survivors: Annotated[float | None, typer.Option(help="min_survivors as a share of the cohort.")] = None,
+    survivors: Survivors = None,
     entry: RunEntries = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that measure points.")] = 1,
     directory: Annotated[Path, typer.Option("--out", help="Where table, pictures and summary go.")] = Path(

@@ -24,6 +24,8 @@ def fold_populations(
 ) -> Iterator[Population]:
     """One population a fold. Everybody is held out once, and nobody is both on a client and held out.
 
+    No fold has fewer clients than the first, which holds the most people out.
+
     Raises DataError where the data names no people, UsageError where there are fewer people than folds.
     """
     data, plan = _everybody(spec, scheme, plan, progress)

@@ -1,7 +1,9 @@
 """`fl-sim run`: one population or its folds, the private run, and the same run without noise beside it."""
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import torch
 
 from fl_server.aggregation import rule_by_settings
 from fl_server.settings import AggregationSettings, PolicySettings
+from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.data.sources import DataSpec, parse_spec
 from shared_models.errors import UsageError
@@ -35,7 +38,12 @@ INPUT_SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
 
 @dataclass(frozen=True)
 class Options:
-    """What `fl-sim run` was asked for. `folds`: how many parts of the people are held out in turn; 1 for the plan's."""
+    """What `fl-sim run` was asked for.
+
+    folds:     how many parts of the people are held out in turn; 1 for the plan's
+    scheme:    a label scheme; None for the one that the data comes in
+    survivors: `min_survivors` as a share of the cohort; None for the policy's own number
+    """
 
     data: str
     plan: Plan
@@ -53,6 +61,8 @@ class Options:
     workers: int
     aggregation: AggregationSettings = field(default_factory=AggregationSettings)
     availability: tuple[str, ...] = ()
+    scheme: str | None = None
+    survivors: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,24 +90,23 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
     """
     use_one_core()
     watch, spec = Stopwatch(), parse_spec(options.data)
-    scheme = scheme_of(spec, "basic-7")
+    scheme = scheme_by_name(options.scheme) if options.scheme else scheme_of(spec)
     torch.manual_seed(options.plan.seed)  # of random initial weights
     model, header, seen = initial_model(options.initial, options.model, scheme.name, INPUT_SHAPE)
     trained = model.trainable(options.trainable)
-    policy = policy_of(options, scheme.name)
     require_engine(options.engine)
-    rule_by_settings(options.aggregation, policy)
     conduct = Conduct(options.aggregation, availability_of(options.availability, options.plan.seed))
-    if options.plan.clients.isdecimal() and int(options.plan.clients):
-        cohort_of(options, policy, int(options.plan.clients))  # before anything is rendered
-    populations: Iterable[Population] = (
-        [populate(spec, scheme, options.plan, progress)]
+    _check_before_reading(options, scheme.name)
+    populations: Iterator[Population] = (
+        iter([populate(spec, scheme, options.plan, progress)])
         if options.folds == 1
         else fold_populations(spec, scheme, options.plan, options.folds, progress)
     )
+    first = next(populations)
+    policy = policy_of(options, scheme.name, len(first.clients))  # one for all: no fold has fewer clients
     folds = [
         _run_fold(options, model, policy, conduct, population, seen, _named(progress, number, options.folds))
-        for number, population in enumerate(populations, start=1)
+        for number, population in enumerate(chain([first], populations), start=1)
     ]
     result = {
         "data": _data(spec, folds),
@@ -129,11 +138,26 @@ def run_simulation(options: Options, out: Path, progress: Progress) -> dict[str,
     return result
 
 
-def policy_of(options: Options, scheme: str) -> Policy:
-    """The policy of the private run. Raises PolicyError where the options make none."""
+def policy_of(options: Options, scheme: str, clients: int | None = None) -> Policy:
+    """The policy of the private run, among so many clients where that is known.
+
+    Raises PolicyError where the options make none.
+    """
     settings = options.policy.model_copy(update={"participations": options.rounds, "reply_seconds": 0.0})
+    if options.survivors is not None and clients is not None:
+        share = math.floor(options.survivors * (options.cohort or clients))
+        settings = settings.model_copy(update={"min_survivors": max(share, settings.colluders + 1)})
     policy = settings.calibrated(options.model, scheme, options.trainable)
     return policy.without_noise() if options.unit == "none" else policy
+
+
+def _check_before_reading(options: Options, scheme: str) -> None:
+    """Raises PolicyError or UsageError where the options do not fit, as far as can be told without the data."""
+    clients = int(options.plan.clients) if options.plan.clients.isdecimal() else 0
+    policy = policy_of(options, scheme, clients or None)
+    rule_by_settings(options.aggregation, policy)
+    if clients:
+        cohort_of(options, policy, clients)
 
 
 def cohort_of(options: Options, policy: Policy, clients: int) -> int:

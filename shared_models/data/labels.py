@@ -1,7 +1,6 @@
 """Label schemes: the classes that a federation's model tells apart, and the names people use for them."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -58,15 +57,17 @@ class LabelScheme:
 
         Raises DataError where the scheme has no such class.
         """
-        text = label.strip().lower()
-        base, separator, level = text.partition(":")
-        name = self.aliases.get(base, base) + separator + level
+        name = self._name(label)
         if name not in self.classes:
             raise DataError(
                 f"The label '{label}' is not in the scheme {self.name}",
                 fix=f"Use one of: {', '.join(self.classes)}",
             )
         return self.classes.index(name)
+
+    def knows(self, label: str) -> bool:
+        """Whether `index` finds the class of `label`."""
+        return self._name(label) in self.classes
 
     def one_hot(self, index: int) -> Target:
         """The target of a sequence that is of one class and no other."""
@@ -79,10 +80,7 @@ class LabelScheme:
 
         Raises DataError where the scheme has none of them, or its output asks for more than one label.
         """
-        found = {}
-        for code, label in labels.items():
-            with suppress(DataError):
-                found[code] = self.one_hot(self.index(label))
+        found = {code: self.one_hot(self.index(label)) for code, label in labels.items() if self.knows(label)}
         if self.output != "categorical" or not found:
             raise DataError(
                 f"The label scheme {self.name} does not fit the data",
@@ -90,6 +88,10 @@ class LabelScheme:
                 fix="Choose a scheme that has some of them, and one class a sequence",
             )
         return found
+
+    def _name(self, label: str) -> str:
+        base, separator, level = label.strip().lower().partition(":")
+        return self.aliases.get(base, base) + separator + level
 
 
 SCHEMES = {

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from shared_models.data.films import Clip, naming
@@ -21,28 +21,39 @@ def manifest_clips(path: Path, scheme: LabelScheme) -> list[Clip]:
 
     Raises DataError, naming the line, where one cannot be used.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines, restval="")
-            columns = reader.fieldnames or ()
-            _check_columns(path, columns, scheme)
-            traits = {column: trait for column in columns if (trait := _trait(column))}
-            clips = []
-            for row in reader:
-                where = f"Line {reader.line_num} of {path}"
-                with naming(where):
-                    clips.append(_parse(row, where, path.parent, scheme, traits))
-    except OSError as error:
-        raise DataError(f"The manifest {path} cannot be read", why=error.strerror or "") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"The manifest {path} is not a CSV file in UTF-8", why=str(error)) from error
+    clips = []
+    for where, row in _rows(path, label_columns(scheme)):
+        with naming(where):
+            clips.append(_parse(row, where, path.parent, scheme))
     if not clips:
         raise DataError(f"The manifest {path} lists no clips", fix="Add one line for each clip")
     return clips
 
 
-def _check_columns(path: Path, columns: Iterable[str], scheme: LabelScheme) -> None:
-    required = ("clip_id", "subject_id", *label_columns(scheme), "path")
+def manifest_labels(path: Path) -> set[str]:
+    """The labels in the manifest at `path`, as they are written; raises DataError where it cannot be read."""
+    return {row["label"] for _, row in _rows(path, ("label",))}
+
+
+def _rows(path: Path, labels: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each line's place, for errors, and what it holds; `labels` are the columns of its label.
+
+    Raises DataError where the file is no such table.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines, restkey="", restval="")
+            _check_columns(path, reader.fieldnames or (), labels)
+            for row in reader:
+                yield f"Line {reader.line_num} of {path}", row
+    except OSError as error:
+        raise DataError(f"The manifest {path} cannot be read", why=error.strerror or "") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"The manifest {path} is not a CSV file in UTF-8", why=str(error)) from error
+
+
+def _check_columns(path: Path, columns: Iterable[str], labels: tuple[str, ...]) -> None:
+    required = ("clip_id", "subject_id", *labels, "path")
     missing = [column for column in required if column not in columns]
     if missing:
         raise DataError(
@@ -56,7 +67,7 @@ def _trait(column: str) -> str:
     return column if column == "group" else column.removeprefix("group_") if column.startswith("group_") else ""
 
 
-def _parse(row: dict[str, str], where: str, folder: Path, scheme: LabelScheme, traits: Mapping[str, str]) -> Clip:
+def _parse(row: dict[str, str], where: str, folder: Path, scheme: LabelScheme) -> Clip:
     clip = Clip(
         name=row["clip_id"],
         subject=row["subject_id"].strip() or None,
@@ -66,7 +77,7 @@ def _parse(row: dict[str, str], where: str, folder: Path, scheme: LabelScheme, t
         end=_seconds(row, "end"),
         cropped=_is_cropped(row.get("faces", "")),
         where=where,
-        groups={trait: value for column, trait in traits.items() if (value := row[column].strip())},
+        groups={trait: value for column in row if (trait := _trait(column)) and (value := row[column].strip())},
     )
     if not row["path"] or not clip.path.exists():
         raise DataError(f"There is no file or folder '{row['path']}'", why=f"paths are relative to {folder}")

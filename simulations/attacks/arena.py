@@ -46,7 +46,7 @@ class Scenario:
 
     @property
     def scheme(self) -> LabelScheme:
-        return scheme_of(parse_spec(self.data), "basic-7")
+        return scheme_of(parse_spec(self.data))
 
     @property
     def target(self) -> int:

@@ -82,7 +82,7 @@ def run_audit(options: AuditOptions, out: Path, progress: Progress) -> dict[str,
     _check(options)
     use_one_core()
     watch, spec = Stopwatch(), parse_spec(options.data)
-    scheme = scheme_of(spec, "basic-7")
+    scheme = scheme_of(spec)
     model, _, _ = initial_model(options.initial, _MODEL, scheme.name, INPUT_SHAPE)
     policy = _policy(options, scheme.name)
     own = max(1, policy.max_sequences // _DATA_SHARE)

@@ -104,7 +104,7 @@ def run_inversion(options: InversionOptions, out: Path, progress: Progress) -> d
     _check(options)
     use_one_core()
     watch, spec = Stopwatch(), parse_spec(options.data)
-    scheme = scheme_of(spec, "basic-7")
+    scheme = scheme_of(spec)
     torch.manual_seed(options.seed)
     model, _, _ = initial_model(options.initial, _MODEL, scheme.name, INPUT_SHAPE)
     policy = _policy(options, scheme.name)

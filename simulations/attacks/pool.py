@@ -88,7 +88,7 @@ class MembershipOptions:
 
     @property
     def _scheme(self) -> str:
-        return scheme_of(parse_spec(self.data), "basic-7").name
+        return scheme_of(parse_spec(self.data)).name
 
 
 class Pool:
@@ -100,7 +100,7 @@ class Pool:
     def __init__(self, options: MembershipOptions, seed: int) -> None:
         options.check()
         spec = parse_spec(options.data)
-        scheme = scheme_of(spec, "basic-7")
+        scheme = scheme_of(spec)
         self._options, self._seed = options, seed
         torch.manual_seed(seed)  # of random initial weights
         self.model, _, _ = initial_model(options.initial, _MODEL, scheme.name, INPUT_SHAPE)

@@ -4,6 +4,7 @@ import numpy as np
 
 from shared_models.data.films import Progress
 from shared_models.data.labels import LabelScheme, scheme_by_name
+from shared_models.data.manifest import manifest_labels
 from shared_models.data.partition import by_subject, dirichlet, hold_out_anybody, hold_out_people
 from shared_models.data.people_sets import PEOPLE_SETS, everybody, scoring_people, training_people
 from shared_models.data.sequences import Sequences
@@ -27,11 +28,20 @@ _SCHEMES = {
     "iemocap": "basic-7",
     "daisee": "learner-4x4",
 }
+_DEFAULT_SCHEME = "basic-7"
+_MANIFEST_SCHEMES = "basic-8", "learner-4x4"
+"""basic-8 for any emotions: its starter weights have seen faces of people, those for basic-7 only rendered ones."""
 
 
-def scheme_of(spec: DataSpec, default: str) -> LabelScheme:
-    """The label scheme that a data source comes in."""
-    return scheme_by_name(_SCHEMES.get(spec.kind, default))
+def scheme_of(spec: DataSpec) -> LabelScheme:
+    """The label scheme that a data source comes in; of a manifest, the one that knows most of its labels.
+
+    Raises DataError where a manifest cannot be read.
+    """
+    if spec.kind != "manifest":
+        return scheme_by_name(_SCHEMES.get(spec.kind, _DEFAULT_SCHEME))
+    labels = manifest_labels(spec.required_path)
+    return max(map(scheme_by_name, _MANIFEST_SCHEMES), key=lambda scheme: sum(map(scheme.knows, labels)))
 
 
 def populate(

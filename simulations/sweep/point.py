@@ -60,7 +60,7 @@ class Point:
 
     def policy(self) -> Policy:
         """Raises PolicyError where its numbers make none."""
-        return policy_of(self.options, scheme_of(parse_spec(self.options.data), "basic-7").name)
+        return policy_of(self.options, scheme_of(parse_spec(self.options.data)).name)
 
     def check(self) -> None:
         """Raises PolicyError or UsageError where this cannot be simulated, as far as can be told without the data."""
@@ -82,7 +82,7 @@ class Ground:
         """
         options = first.options
         spec = parse_spec(options.data)
-        scheme = scheme_of(spec, "basic-7")
+        scheme = scheme_of(spec)
         plan = options.plan if most is None else replace(options.plan, clients=str(most))
         torch.manual_seed(plan.seed)  # of random initial weights
         self._model, _, _ = initial_model(options.initial, options.model, scheme.name, INPUT_SHAPE)

@@ -252,3 +252,10 @@ def test_a_line_without_a_label_of_the_scheme_is_named(
     path = write_rows(tmp_path, f"clip_id,subject_id,{columns},path\na,p,{cells},face.png\n")
     with pytest.raises(DataError, match=message):
         manifest_clips(path, scheme_by_name(scheme))
+
+
+def test_cells_beyond_the_last_column_are_ignored(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png")
+    (tmp_path / "m.csv").write_text("clip_id,subject_id,label,path,group\n1,anna,happiness,a.png,x,more,still more\n")
+    (clip,) = manifest_clips(tmp_path / "m.csv", scheme_by_name("basic-7"))
+    assert clip.groups == {"group": "x"}
