@@ -104,7 +104,7 @@ def dots(people: int, seed: int) -> list[Sequences]:
         size, known, look = rng.integers(1, 9), rng.permutation(3)[:2], rng.normal(0, 15, 16)
         labels = rng.choice(known, size)
         pixels = 40 + look + rng.normal(0, 25, (size, 16))
-        pixels[np.arange(size), labels] += 100
+        pixels[np.arange(size), labels] += 150
         frames = np.repeat(pixels.clip(0, 255).astype(np.uint8).reshape(size, 1, 1, 4, 4), 2, axis=1)
         made.append(Sequences(CLASSES, frames, np.eye(3, dtype=np.float32)[labels], (None,) * size, ("",) * size))
     return made
