@@ -44,7 +44,7 @@ class Benchmark:
     def _probabilities(self, model: EmotionModel, batch: int) -> np.ndarray:
         """(N, K) float64."""
         rows = []
-        with _evaluating(model), torch.inference_mode():
+        with evaluating(model), torch.inference_mode():
             for start in range(0, len(self.sequences), batch):
                 logits = self._logits(model, range(start, min(start + batch, len(self.sequences))))
                 rows.append(logits.double().softmax(dim=1).numpy())
@@ -78,7 +78,7 @@ class Benchmark:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Eval mode; afterwards each module has its own flag back, for a frozen part may differ from the rest."""
     flags = [(module, module.training) for module in model.modules()]
     model.eval()
