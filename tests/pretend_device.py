@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +284,7 @@ def faces_of(labels: Sequence[str]) -> list[tuple[str, np.ndarray]]:
     return list(zip(labels, faces.frames, strict=True))
 
 
+@cache
 def explained_of(label: str) -> Explained:
     """What the starter weights for rendered faces look at in one."""
     [(_, frames)] = faces_of([label])

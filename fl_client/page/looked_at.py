@@ -9,7 +9,7 @@ from fl_client.live.reading import sureness
 from fl_client.page.device import Device, Explained
 from fl_client.page.words import Words
 from shared_models.errors import ModelError
-from shared_models.evaluation.explanation import Explanation
+from shared_models.evaluation.explanation import Explanation, by_third
 
 _MOST = 0.5
 """A third of the time that has more of the attention than this is named."""
@@ -58,7 +58,7 @@ class LookedAt:
             picture=b64encode(explained.picture).decode(),
             has_heat=explanation.heat is not None,
             where=self._where(explanation),
-            when=self._when(explanation.by_third),
+            when=self._when(by_third(explanation.weights)),
         )
 
     def _where(self, explanation: Explanation) -> str:

@@ -36,13 +36,6 @@ class Explanation:
     heat: np.ndarray | None
 
     @property
-    def by_third(self) -> np.ndarray:
-        """(3,): the shares of the first, middle and last third of the time."""
-        frames = len(self.weights)
-        third = _THIRDS * np.arange(frames) // frames
-        return np.bincount(third, weights=self.weights, minlength=_THIRDS)
-
-    @property
     def place(self) -> tuple[int, int] | None:
         """Row and column, 0 to 2, of the ninth of the picture with the most heat over all frames; None without any."""
         if self.heat is None or not self.heat.any():
@@ -51,6 +44,12 @@ class Explanation:
         ninths = [[part.sum() for part in np.array_split(row, _THIRDS, axis=1)] for row in np.array_split(heat, _THIRDS)]
         row, column = np.unravel_index(np.argmax(ninths), (_THIRDS, _THIRDS))
         return int(row), int(column)
+
+
+def by_third(weights: np.ndarray) -> np.ndarray:
+    """Weights over time (T,) -> (3,): the shares of the first, middle and last third of the frames."""
+    third = _THIRDS * np.arange(len(weights)) // len(weights)
+    return np.bincount(third, weights=weights, minlength=_THIRDS)
 
 
 def explain(model: EmotionModel, frames: np.ndarray, class_index: int | None = None) -> Explanation:

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from shared_models.data.synthetic.sequences import render_sequences
 from shared_models.data.transforms import to_input
-from shared_models.evaluation.explanation import Explanation, explain
+from shared_models.evaluation.explanation import Explanation, by_third, explain
 from shared_models.networks.names import FAMILY
 from shared_models.networks.registry import build_model
 from shared_models.networks.starter import initial_model
@@ -119,11 +119,10 @@ def test_weights_are_the_classifier_s_attention(starter, faces):
 def test_where_and_when_in_words():
     heat = np.zeros((6, 48, 48))
     heat[3, 40, 5] = 1
-    found = Explanation(0, np.ones(1), np.array([0.1, 0.1, 0.2, 0.2, 0.3, 0.1]), heat)
-    assert found.place == (2, 0)
-    np.testing.assert_allclose(found.by_third, [0.2, 0.4, 0.4])
-    assert Explanation(0, np.ones(1), np.ones(1), 0 * heat[:1]).place is None
-    np.testing.assert_allclose(Explanation(0, np.ones(1), np.ones(1), None).by_third, [1, 0, 0])
+    assert Explanation(0, np.ones(1), np.ones(6) / 6, heat).place == (2, 0)
+    assert Explanation(0, np.ones(1), np.ones(6) / 6, 0 * heat).place is None
+    np.testing.assert_allclose(by_third(np.array([0.1, 0.1, 0.2, 0.2, 0.3, 0.1])), [0.2, 0.4, 0.4])
+    np.testing.assert_allclose(by_third(np.ones(1)), [1, 0, 0])
 
 
 def test_it_depends_on_what_was_learnt(starter, faces):

@@ -1,0 +1,1 @@
+"""`fl-server evaluate`: one model, scored on the part of a data source that nothing was trained or chosen on."""
