@@ -3,11 +3,10 @@
 The pictures show faces of the data set. They go to the page alone; the facts hold none, and name nobody.
 """
 
+import struct
 from base64 import b64encode
 from dataclasses import dataclass
-from typing import Literal
 
-import cv2
 import numpy as np
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
@@ -48,8 +47,8 @@ class Example(_Facts):
     """the probability that it gave to this class"""
     attention: list[float]
     """the share of each frame in the attention over time, first to last"""
-    place: tuple[Literal["upper", "middle", "lower"], Literal["left", "centre", "right"]] | None
-    """the ninth of the picture with the most heat; `null` where there is none, or where the model has no maps"""
+    place: tuple[str, str] | None
+    """the ninth of the picture with the most heat, such as `["lower", "centre"]`; `null` where there is none, or where the model has no maps"""
 
 
 class Examples(_Facts):
@@ -110,7 +109,7 @@ def _row(example: Example) -> tuple[str, ...]:
 
 
 def _picture(example: Example, png: bytes) -> Picture:
-    height, width = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE).shape
+    width, height = struct.unpack(">II", png[16:24])  # as the head of every PNG says
     image = Markup('<image width="{}" height="{}" href="data:image/png;base64,{}"/>').format(
         width, height, b64encode(png).decode()
     )
@@ -120,8 +119,8 @@ def _picture(example: Example, png: bytes) -> Picture:
         f"example-{example.index}",
         (width, height),
         f"Sequence {example.index}: called {example.answer} at {example.confidence:.0%}, {verdict}",
-        f"{len(example.attention)} frames, first to last, tinted where the answer came from. Most heat: {_place(example)}."
-        f" Attention over time: {first:.0%} on the first third, {middle:.0%} on the middle, {last:.0%} on the last.",
+        f"{len(example.attention)} frames, first to last, tinted where the answer came from."
+        f" Most heat: {_place(example)}. Attention over time: {first:.0%} on the first third, {middle:.0%} on the middle, {last:.0%} on the last.",
         [image],
     )
 

@@ -8,8 +8,8 @@ def surest(probabilities: np.ndarray, targets: np.ndarray, most: int) -> list[in
 
     Class by class, in the order of the scheme: of the sequences that are of this class, the one with the surest right
     answer and the one with the surest wrong answer; then the same with the second surest, and so on. A class that has
-    none left is passed over; of two that are equally sure, the earlier one goes first. So 2 K rows show every class once
-    right and once wrong, where there are such.
+    none left is passed over; of two that are equally sure, the earlier one goes first. So 2 K rows show every class
+    once right and once wrong, where there are such.
     """
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     by_confidence = np.argsort(-confidence, kind="stable")

@@ -1,6 +1,7 @@
 """What a model's answer hangs on: which places in each frame, by Grad-CAM, and which frames, by attention over time.
 
-Grad-CAM: Selvaraju et al. 2017, arXiv 1610.02391. Both describe the model and not the person. They show where evidence for one class came from, not why it counts.
+Grad-CAM: Selvaraju et al. 2017, arXiv 1610.02391. Both describe the model and not the person. They show where evidence
+for one class came from, not why it counts.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,9 @@ class Explanation:
         if self.heat is None or not self.heat.any():
             return None
         heat = self.heat.sum(axis=0)
-        ninths = [[part.sum() for part in np.array_split(row, _THIRDS, axis=1)] for row in np.array_split(heat, _THIRDS)]
+        ninths = [
+            [part.sum() for part in np.array_split(row, _THIRDS, axis=1)] for row in np.array_split(heat, _THIRDS)
+        ]
         row, column = np.unravel_index(np.argmax(ninths), (_THIRDS, _THIRDS))
         return int(row), int(column)
 

@@ -21,8 +21,8 @@ def strip(frames: np.ndarray, explanation: Explanation) -> bytes:
     """A PNG of frames (T, 1, H, W) uint8, in rows of eight.
 
     Where heat is low the frame is faded towards white; where it is high it keeps its contrast, takes a tint and has a
-    double line around it. So the heat can be read without colours as well. Below each frame are its number, its share of
-    attention in percent, and a bar that is full for the largest share. Without heat, frames stay as they are.
+    double line around it. So the heat can be read without colours as well. Below each frame are its number, its share
+    of attention in percent, and a bar that is full for the largest share. Without heat, frames stay as they are.
     """
     count, rows = len(frames), -(-len(frames) // _ACROSS)
     tall, wide = _SIDE + _LEGEND + _GAP, _SIDE + _GAP

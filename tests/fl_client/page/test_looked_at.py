@@ -74,7 +74,9 @@ def test_why_there_is_nothing_is_a_sentence(looked_at, pretend):
 def test_the_page_holds_the_picture_and_no_cache_does(signed_in, looked_at, pretend):
     answer = signed_in.get("looked-at")
     assert answer.headers["cache-control"] == "no-store"
-    assert '<img class="looked" src="data:image/png;base64,YSBwaWN0dXJl" alt="Sixteen pictures of your face' in answer.text
+    assert (
+        '<img class="looked" src="data:image/png;base64,YSBwaWN0dXJl" alt="Sixteen pictures of your face' in answer.text
+    )
     assert "fear, likely (70 of 100)" in answer.text
     assert pretend.explainer.asked == 1
     pretend.consent.pause()
