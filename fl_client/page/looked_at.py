@@ -42,6 +42,8 @@ class LookedAt:
             return device.no_reader or self._words("looked.none")
         if not device.is_looking():
             return self._words("looked.not_now")
+        if device.reader is not None and device.reader.state != "reading":
+            return self._words("reading.not_yet", why=device.reader.state.rstrip("."))
         try:
             explained = device.explainer.explain()
         except ModelError as error:

@@ -48,7 +48,7 @@ class Example(_Facts):
     attention: list[float]
     """the share of each frame in the attention over time, first to last"""
     place: tuple[str, str] | None
-    """the ninth of the picture with the most heat, such as `["lower", "centre"]`; `null` where there is none, or where the model has no maps"""
+    """the ninth of the picture with the most heat, such as `["lower", "centre"]`; `null` where there is none"""
 
 
 class Examples(_Facts):
@@ -120,7 +120,8 @@ def _picture(example: Example, png: bytes) -> Picture:
         (width, height),
         f"Sequence {example.index}: called {example.answer} at {example.confidence:.0%}, {verdict}",
         f"{len(example.attention)} frames, first to last, tinted where the answer came from."
-        f" Most heat: {_place(example)}. Attention over time: {first:.0%} on the first third, {middle:.0%} on the middle, {last:.0%} on the last.",
+        f" Most heat: {_place(example)}. Attention over time: {first:.0%} on the first third, {middle:.0%} on the middle,"
+        f" {last:.0%} on the last.",
         [image],
     )
 

@@ -66,6 +66,8 @@ def test_why_there_is_nothing_is_a_sentence(looked_at, pretend):
     assert "two seconds of one clear face" in looked_at.now()
     pretend.explainer.problem = ModelError("There are no starter weights")
     assert looked_at.now() == "There are no starter weights."
+    pretend.reader.state = "starting"
+    assert looked_at.now() == "Nothing can be read yet: starting."
     for why, said in (("", "There is nothing to show"), ("Live reading is off in this study.", "Live reading is off")):
         without = replace(pretend.device, explainer=None, no_reader=why)
         assert said in LookedAt(without, Words.load()).now()

@@ -68,7 +68,7 @@ def test_every_model_is_explained_and_left_as_it_was(name):
 
 
 def test_of_a_mean_over_time_and_place_it_is_the_class_activation_map():
-    """For which Selvaraju et al. 2017, section 3.1, show that both are the same: the last layer's weights times maps."""
+    """Selvaraju et al. 2017, section 3.1, show that both are the same: the last layer's weights times maps."""
     torch.manual_seed(0)
     model, frames = build_model("cnn", CLASSES).eval(), noise(4, 48)
     explanation = explain(model, frames, class_index=2)
@@ -128,8 +128,8 @@ def test_where_and_when_in_words():
 def test_it_depends_on_what_was_learnt(starter, faces):
     """Adebayo et al. 2018, arXiv 1810.03292, section 3: with random weights, from the top down, the map is another.
 
-    By the rank correlation of both maps' pixels, over seven sequences. Maps that show edges of the picture, whatever the
-    weights, stay near 1.
+    By the rank correlation of both maps' pixels, over seven sequences. Maps that show edges of the picture, whatever
+    the weights, stay near 1.
     """
     torch.manual_seed(0)
     fresh, changed = build_model("cnn-lstm", CLASSES), copy.deepcopy(starter)
