@@ -120,8 +120,8 @@ def _picture(example: Example, png: bytes) -> Picture:
         (width, height),
         f"Sequence {example.index}: called {example.answer} at {example.confidence:.0%}, {verdict}",
         f"{len(example.attention)} frames, first to last, tinted where the answer came from."
-        f" Most heat: {_place(example)}. Attention over time: {first:.0%} on the first third, {middle:.0%} on the middle,"
-        f" {last:.0%} on the last.",
+        f" Most heat: {_place(example)}. Attention over time: {first:.0%} on the first third, {middle:.0%} on the"
+        f" middle, {last:.0%} on the last.",
         [image],
     )
 
