@@ -10,6 +10,7 @@ from fl_client.home import Enrolment, Home
 from fl_client.labels import LabelSource
 from fl_client.labels.assembly import prober_for, sources_for
 from fl_client.labels.terminal import TerminalDoor
+from fl_client.live.explaining import WindowExplainer
 from fl_client.live.reader import LiveReader
 from fl_client.settings import Settings
 from fl_client.store import Store
@@ -35,14 +36,16 @@ class Senses:
     ) -> None:
         """script: labels that stand for taps
 
-        Where the study does not allow live reading there is no reader, and `no_reader` says so.
+        Where the study does not allow live reading there is no reader and no explainer, and `no_reader` says so.
         """
         policy, policy_hash = enrolment.policy, enrolment.policy.hash
         self._source = source
         self.reader: LiveReader | None = None
+        self.explainer: WindowExplainer | None = None
         self.no_reader = ""
         try:
             self.reader = LiveReader.of_device(home, policy)
+            self.explainer = WindowExplainer(self.reader, home, policy)
         except ConsentError as error:
             self.no_reader = str(error)
         self.prober = prober_for(policy, settings.labels, consent, store)

@@ -13,14 +13,17 @@ def is_own_origin(request: Request) -> bool:
     return name in _HOSTS and request.headers.get("origin", f"http://{host}") == f"http://{host}"
 
 
-def strict_headers(*, style: str = "'self'", forms: str = "'none'", referrer: str = "no-referrer") -> dict[str, str]:
+def strict_headers(
+    *, style: str = "'self'", pictures: str = "'self'", forms: str = "'none'", referrer: str = "no-referrer"
+) -> dict[str, str]:
     """Nothing is loaded from elsewhere, kept in a cache, framed, or told to another site.
 
-    style, forms: sources of style sheets, and what a form may be sent to, as a content security policy writes them
+    style, pictures, forms: sources of style sheets and pictures, and what a form may be sent to, as a content security
+                            policy writes them
     """
     return {
         "Content-Security-Policy": (
-            f"default-src 'none'; style-src {style}; script-src 'self'; img-src 'self'; connect-src 'self';"
+            f"default-src 'none'; style-src {style}; script-src 'self'; img-src {pictures}; connect-src 'self';"
             f" base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
         ),
         "Cache-Control": "no-store",

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from fl_client.settings import PageSettings
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.synthetic.sequences import render_labels
 from shared_models.errors import DataError
+from shared_models.evaluation.explanation import Explanation, explain
+from shared_models.evaluation.strip import strip
+from shared_models.networks.starter import initial_model
 from shared_models.privacy.calibration import calibrated
 from shared_models.privacy.odds import odds
 from shared_models.privacy.policy import Policy
@@ -71,6 +75,28 @@ class Reader:
     state: str = "reading"
 
     def reading(self) -> Reading | None:
+        return self.now
+
+
+@dataclass(frozen=True)
+class Explained:
+    classes: Sequence[str]
+    explanation: Explanation
+    picture: bytes
+
+
+@dataclass
+class Explainer:
+    """`now`, or the problem; `asked` counts."""
+
+    now: Explained | None = None
+    problem: Exception | None = None
+    asked: int = 0
+
+    def explain(self) -> Explained | None:
+        self.asked += 1
+        if self.problem:
+            raise self.problem
         return self.now
 
 
@@ -174,6 +200,7 @@ class Pretended:
     device: Device
     consent: ConsentBook
     reader: Reader
+    explainer: Explainer
     prober: Prober
     kept: Kept
     sent: Sent
@@ -220,7 +247,7 @@ def pretended(folder: Path, policy: Policy) -> Pretended:
     consent.inform(enrolment.text_hash, policy.hash)
     consent.grant(["capture", "store", "train"], enrolment.text_hash, policy.hash)
     doing = {"looking": True, "camera": "capturing", "training": "waits for mains power"}
-    reader, prober, kept, sent = Reader(), Prober(), Kept(), Sent(policy)
+    reader, explainer, prober, kept, sent = Reader(), Explainer(), Prober(), Kept(), Sent(policy)
 
     def withdraw() -> None:
         kept.delete_all()
@@ -237,9 +264,10 @@ def pretended(folder: Path, policy: Policy) -> Pretended:
         withdraw=withdraw,
         turn_off=lambda: done.append("turn off"),
         reader=reader,
+        explainer=explainer,
         prober=prober,
     )
-    return Pretended(device, consent, reader, prober, kept, sent, doing, done)
+    return Pretended(device, consent, reader, explainer, prober, kept, sent, doing, done)
 
 
 def keep_sequences(kept: Kept, sequences: Sequence[tuple[str, np.ndarray]], before: datetime) -> None:
@@ -254,6 +282,15 @@ def faces_of(labels: Sequence[str]) -> list[tuple[str, np.ndarray]]:
     looks = scheme_by_name("basic-7").classes
     faces = render_labels([label if label in looks else "neutral" for label in labels], seed=11, people=[3])
     return list(zip(labels, faces.frames, strict=True))
+
+
+@cache
+def explained_of(label: str) -> Explained:
+    """What the starter weights for rendered faces look at in one."""
+    [(_, frames)] = faces_of([label])
+    model, header, _ = initial_model("starter", "cnn-lstm", "basic-7", frames.shape)
+    explanation = explain(model, frames)
+    return Explained(scheme_by_name(header.scheme).classes, explanation, strip(frames, explanation))
 
 
 def a_session(server: PageServer, scheme: str, seconds: float, now: float) -> None:
@@ -279,6 +316,7 @@ def main() -> None:
     pretend.sent.rounds = 5
     pretend.sent.began = datetime.fromtimestamp(now, UTC) - timedelta(days=9)
     pretend.reader.now = reading_of(scheme, {classes[1]: 0.58, classes[0]: 0.21, classes[2]: 0.08})
+    pretend.explainer.now = explained_of("surprise")
     pretend.prober.waiting = Probe("p1", classes, datetime.fromtimestamp(now - 20, UTC))
     server = PageServer(pretend.device, PageSettings(), folder / "page.url", folder / "no-hints")
     a_session(server, scheme, 3100, now)

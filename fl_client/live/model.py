@@ -1,8 +1,10 @@
 """Which weights live reading runs: those of the study's last task on this device, or those that it starts from."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from fl_client.live.convert import convert
 from fl_client.live.streams import WindowStreams
@@ -11,6 +13,7 @@ from shared_models.privacy.policy import Policy
 
 log = logging.getLogger(__name__)
 _STARTER = "starter"
+Made = TypeVar("Made")
 
 
 @dataclass
@@ -30,12 +33,16 @@ class ModelSource:
         if version == self._seen:
             return None
         self._seen = version
-        if version != _STARTER:
+        return self.newest(self._streams)
+
+    def newest(self, make: Callable[[str], Made]) -> Made:
+        """What `make` makes of the weights to read with, named as `initial_model` takes them; raises as `newer`."""
+        if self.kept.exists():
             try:
-                return self._streams(str(self.kept))
+                return make(str(self.kept))
             except ModelError as error:  # of another study, or damaged
                 log.warning("the kept model is not used: %s", error)
-        return self._streams(_STARTER)
+        return make(_STARTER)
 
     def _streams(self, initial: str) -> WindowStreams:
         return WindowStreams(convert(initial, self.policy.model, self.policy.scheme))

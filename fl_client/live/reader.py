@@ -14,7 +14,7 @@ from fl_client.live.model import ModelSource
 from fl_client.live.permission import require_live_reading
 from fl_client.live.reading import Reading
 from fl_client.live.streams import WindowStreams
-from shared_models.data.sequences import SEQUENCE_FRAMES
+from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.errors import AttuneError, ModelError
 from shared_models.privacy.policy import Policy
 
@@ -48,6 +48,7 @@ class LiveReader:
         self._model: WindowStreams | None = None
         self._next: WindowStreams | None = None
         self._reading: Reading | None = None
+        self._window = np.zeros((SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE), np.uint8)
         self._read_at = -np.inf
         self._origin = self._last = -np.inf
         self._steps = 0
@@ -77,7 +78,8 @@ class LiveReader:
     def refresh(self) -> None:
         """Takes a newer model, where there is one. The one in use answers until that has seen a window of its own.
 
-        Where the study's terms allow live reading no more, nothing is read from here on.
+        Where the study's terms allow live reading no more, nothing is read from here on. Frames that are not about now
+        any more, as while capture rests, are overwritten.
         """
         off, model = "", None
         try:
@@ -90,9 +92,11 @@ class LiveReader:
             off = str(error)
         with self._lock:
             self._off = off
-            if off:
+            if off or not self._is_about_now():
                 self._start_anew()
-            elif self._model is None:
+            if off:
+                return
+            if self._model is None:
                 self._model = model
             elif model is not None:
                 self._next = model
@@ -115,7 +119,16 @@ class LiveReader:
     def reading(self) -> Reading | None:
         """The newest, while it is about now; None without a face, with two, without a model, or while capture rests."""
         with self._lock:
-            return self._reading if time.monotonic() - self._read_at <= _STALE_SECONDS else None
+            return self._reading if self._is_about_now() else None
+
+    def window(self) -> np.ndarray | None:
+        """A copy of the frames (T, 1, H, W) uint8 that the newest reading rests on, where they are a whole window."""
+        with self._lock:
+            known = self._reading is not None and self._reading.whole and self._is_about_now()
+            return self._window.copy() if known else None
+
+    def _is_about_now(self) -> bool:
+        return time.monotonic() - self._read_at <= _STALE_SECONDS
 
     def _steps_until(self, seconds: float) -> int:
         """How many steps of a window have begun since the last clear frame."""
@@ -129,6 +142,8 @@ class LiveReader:
 
     def _read(self, model: WindowStreams, seconds: float, crop: np.ndarray, steps: int) -> None:
         for _ in range(steps):
+            self._window[:-1] = self._window[1:]
+            self._window[-1] = crop
             probabilities = model.step(crop)
             if self._next is not None:
                 self._next.step(crop)
@@ -146,6 +161,7 @@ class LiveReader:
 
     def _start_anew(self) -> None:
         self._reading, self._last = None, -np.inf
+        self._window.fill(0)
         for model in (self._model, self._next):
             if model is not None:
                 model.restart()

@@ -10,6 +10,12 @@ _WORDS = ((0.9, "very likely"), (0.66, "likely"), (0.5, "more likely than not"))
 _UNCLEAR = "unclear"
 
 
+def sureness(probability: float) -> str:
+    """A word for how sure that is, by the scale of the IPCC (Mastrandrea et al. 2010, table 1); docs/live-reading.md
+    says how often each word was right."""
+    return next((word for least, word in _WORDS if probability >= least), _UNCLEAR)
+
+
 @dataclass(frozen=True)
 class Reading:
     """What the model makes of the last frames.
@@ -41,9 +47,8 @@ class Reading:
 
     @property
     def sure(self) -> str:
-        """The same in a word, by the scale of the IPCC (Mastrandrea et al. 2010, table 1); docs/live-reading.md says
-        how often each word was right."""
-        return next((word for least, word in _WORDS if self.probability >= least), _UNCLEAR)
+        """The same in a word."""
+        return sureness(self.probability)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

@@ -27,7 +27,12 @@ class Access:
         self._app, self._door, self._words = app, door, words
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         # With `no-referrer` a browser sends its own forms as from nowhere: `Origin: null`.
-        headers = strict_headers(style=f"'sha256-{digest}'", forms="'self'", referrer="same-origin")
+        headers = strict_headers(
+            style=f"'sha256-{digest}'",
+            pictures="'self' data:",  # a picture that stands in the page itself is never kept for a second request
+            forms="'self'",
+            referrer="same-origin",
+        )
         self._headers = headers | {"Permissions-Policy": "camera=(), microphone=(), display-capture=()"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -14,6 +14,7 @@ from fl_client.page.door import Door
 from fl_client.page.form import OwnForm
 from fl_client.page.hints import Hints
 from fl_client.page.live_view import LiveViews
+from fl_client.page.looked_at import LookedAt
 from fl_client.page.looks import looks
 from fl_client.page.records import Records
 from fl_client.page.rendering import renderer, text_of
@@ -29,7 +30,7 @@ def student_page(device: Device, timeline: Timeline, hints: Hints, door: Door, c
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     prefix = door.path.rstrip("/")
     live, records = LiveViews(device, timeline, hints, words, clock), Records(device, words)
-    app.include_router(looks(live, records, device.kept, render), prefix=prefix)
+    app.include_router(looks(live, LookedAt(device, words), records, device.kept, render), prefix=prefix)
     app.include_router(actions(device, hints, OwnForm(door, words), words, render, clock), prefix=prefix)
 
     @app.exception_handler(AttuneError)

@@ -10,6 +10,7 @@ import numpy as np
 from fl_client.consent import ConsentBook, State
 from fl_client.home import Enrolment
 from shared_models.errors import DataError
+from shared_models.evaluation.explanation import Explanation
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,22 @@ class Reader(Protocol):
 
     def reading(self) -> Reading | None:
         """The newest reading; None while nothing is known."""
+
+
+class Explained(Protocol):
+    """What the model looked at in one window: of which classes, and the strip of its frames as PNG."""
+
+    @property
+    def classes(self) -> Sequence[str]: ...
+    @property
+    def explanation(self) -> Explanation: ...
+    @property
+    def picture(self) -> bytes: ...
+
+
+class Explainer(Protocol):
+    def explain(self) -> Explained | None:
+        """Of the last window; None where none was read just now. Raises ModelError where there are no weights."""
 
 
 class Probe(Protocol):
@@ -106,7 +123,8 @@ class Sent(Protocol):
 
 @dataclass(frozen=True)
 class Device:
-    """`reader` and `prober` are None where the device has none; `no_reader` is a sentence that says why."""
+    """`reader`, `explainer` and `prober` are None where the device has none; `no_reader` is a sentence that says why it
+    has none of the first two."""
 
     enrolment: Enrolment
     consent: ConsentBook
@@ -117,6 +135,7 @@ class Device:
     withdraw: Callable[[], None]
     turn_off: Callable[[], None]
     reader: Reader | None = None
+    explainer: Explainer | None = None
     prober: Prober | None = None
     no_reader: str = ""
 

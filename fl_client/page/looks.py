@@ -1,10 +1,13 @@
 """What can be looked at on the page. Nothing here changes anything."""
 
+from datetime import datetime
+
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
 from fl_client.page.device import Kept, sequence_called
 from fl_client.page.live_view import LiveViews
+from fl_client.page.looked_at import LookedAt
 from fl_client.page.pictures import strip, thumbnail
 from fl_client.page.records import Records
 from fl_client.page.rendering import Renderer, text_of
@@ -12,7 +15,7 @@ from fl_client.page.rendering import Renderer, text_of
 _FILES = (("page.js", "text/javascript"), ("icon.svg", "image/svg+xml"))
 
 
-def looks(live: LiveViews, records: Records, kept: Kept, render: Renderer) -> APIRouter:
+def looks(live: LiveViews, looked_at: LookedAt, records: Records, kept: Kept, render: Renderer) -> APIRouter:
     router = APIRouter(default_response_class=HTMLResponse)
 
     @router.get("/")
@@ -23,6 +26,10 @@ def looks(live: LiveViews, records: Records, kept: Kept, render: Renderer) -> AP
     def live_parts() -> str:
         """The parts of the page that change by themselves."""
         return render("live.html.j2", live=live.now())
+
+    @router.get("/looked-at")
+    def last_window() -> str:
+        return render("looked_at.html.j2", looked=looked_at.now(), now=datetime.now().astimezone())
 
     @router.get("/agreement")
     def agreement() -> str:

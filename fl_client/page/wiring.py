@@ -42,6 +42,7 @@ def device_page(
         withdraw=withdraw,
         turn_off=turn_off,
         reader=senses.reader,
+        explainer=senses.explainer,
         prober=senses.prober,
         no_reader=senses.no_reader,
     )

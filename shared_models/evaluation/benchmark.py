@@ -49,7 +49,7 @@ class Benchmark:
     ) -> np.ndarray:
         """(N, K) float64: what the model's output reads off its logits; of values, the values. Raises as `score`."""
         rows, total = [], len(self.sequences)
-        with _evaluating(model), torch.inference_mode():
+        with evaluating(model), torch.inference_mode():
             for start in range(0, total, batch):
                 end = min(start + batch, total)
                 rows.append(model.output.read(self._logits(model, range(start, end)).double()).numpy())
@@ -85,7 +85,7 @@ class Benchmark:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Eval mode; afterwards each module has its own flag back, for a frozen part may differ from the rest."""
     flags = [(module, module.training) for module in model.modules()]
     model.eval()

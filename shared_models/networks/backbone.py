@@ -26,6 +26,7 @@ class Backbone(FrameEncoder):
     The first convolution keeps its three channels, for weights that were learnt in colour.
     """
 
+    stride = 32
     name: str
     """Of the function in torchvision.models."""
     top: str

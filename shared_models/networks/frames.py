@@ -12,6 +12,8 @@ class FrameEncoder(nn.Module):
 
     features: int
     """D"""
+    stride: int
+    """Pixels between neighbouring places of the maps: place (i, j) looks at the pixel (stride * i, stride * j)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,9 +29,17 @@ class FrameEncoder(nn.Module):
         """(N, 1, H, W) in [0, 1] -> (N, D, h, w)."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor) -> Tensor:
+    def last_maps(self, x: Tensor) -> Tensor:
+        """As `maps`, weighed by attention: the last of a frame that still has places."""
         maps: Tensor = self.attention(self.maps(x))
+        return maps
+
+    def features_of(self, maps: Tensor) -> Tensor:
+        """What the encoder gives of its last maps."""
         return self.pool(maps) if self.pooled else maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.features_of(self.last_maps(x))
 
     def pool(self, maps: Tensor) -> Tensor:
         """(N, D, h, w) -> (N, D)."""

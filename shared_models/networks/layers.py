@@ -32,7 +32,7 @@ class ResidualBlock(nn.Module):
 class CompactEncoder(FrameEncoder):
     """A small residual GroupNorm network for one gray face crop, 0.43M parameters, 128 features."""
 
-    features = 128
+    features, stride = 128, 8
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +53,10 @@ class CompactEncoder(FrameEncoder):
 class MeanPooling(nn.Module):
     """The plain mean over time."""
 
+    def weights(self, states: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, 1), the same for each step."""
+        return torch.full_like(states[..., :1], 1 / states.shape[1])
+
     def forward(self, states: Tensor) -> Tensor:
         """(B, T, D) -> (B, D)."""
         return states.mean(dim=1)
@@ -65,10 +69,13 @@ class AttentionPooling(nn.Module):
         super().__init__()
         self.score = nn.Linear(inputs, 1)
 
+    def weights(self, states: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, 1), summing to 1 over time."""
+        return torch.softmax(self.score(states), dim=1)
+
     def forward(self, states: Tensor) -> Tensor:
         """(B, T, D) -> (B, D)."""
-        weights = torch.softmax(self.score(states), dim=1)
-        return (weights * states).sum(dim=1)
+        return (self.weights(states) * states).sum(dim=1)
 
     def step(self, state: Tensor, top: Tensor, total: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The running form: `total / weight` is what `forward` makes of all states so far.

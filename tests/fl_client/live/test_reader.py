@@ -56,6 +56,45 @@ def test_a_clear_face_is_read_from_its_first_frame(make, model):
     assert reader.face == "clear"
 
 
+def test_a_whole_reading_has_its_window(make, model):
+    reader = make(model)
+    feed(reader, range(15))
+    assert reader.window() is None
+    feed(reader, [15, 16, 17], start=15 * STEP)
+    window = reader.window()
+    assert (window.shape, window.dtype) == ((16, 1, 48, 48), np.uint8)
+    assert list(window[:, 0, 0, 0]) == list(range(2, 18)) == model.shown[-16:]
+    window.fill(0)
+    assert reader.window().any()
+
+
+@pytest.mark.parametrize("end", ["a second face", "a pause", "the terms"])
+def test_frames_that_are_not_about_now_are_overwritten(model, monkeypatch, end):
+    allowed = True
+
+    def require_allowed():
+        if not allowed:
+            raise ConsentError("Live reading is off in this study")
+
+    waiting = [model]
+    reader = LiveReader(lambda: waiting.pop() if waiting else None, require_allowed)
+    reader.refresh()
+    feed(reader, range(1, 17))
+    reader.refresh()
+    assert reader.window() is not None
+    if end == "a second face":
+        feed(reader, [Refusal.SEVERAL_FACES], start=2)
+    elif end == "a pause":
+        now = module.time.monotonic()
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now + 2))
+        assert reader.window() is None
+    else:
+        allowed = False
+    reader.refresh()
+    assert reader.window() is None
+    assert not reader._window.any()
+
+
 def test_without_a_model_nothing_is_read_and_nothing_fails(make, model):
     reader = make()
     feed(reader, range(3))

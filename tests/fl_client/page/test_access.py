@@ -11,7 +11,7 @@ from fl_client.page.form import Form
 from fl_client.page.words import Words
 
 ORIGIN = "http://127.0.0.1:8123"
-LOOKS = ["", "live", "agreement", "deleting-all", "leaving", "page.js", "icon.svg"]
+LOOKS = ["", "live", "looked-at", "agreement", "deleting-all", "leaving", "page.js", "icon.svg"]
 ACTIONS = ["pause", "resume", "answer", "skip", "delete", "delete-all", "agree", "hints", "turn-off", "withdraw"]
 
 
@@ -172,7 +172,8 @@ def test_nothing_is_loaded_from_elsewhere_or_kept(signed_in, keep):
         assert policy.startswith("default-src 'none';")
         assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
-        assert not set(policy.split()) & {"*", "data:", "https:", "http:"}
+        assert "img-src 'self' data:;" in policy
+        assert not set(policy.replace("img-src 'self' data:;", "").split()) & {"*", "data:", "https:", "http:"}
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["x-content-type-options"] == "nosniff"

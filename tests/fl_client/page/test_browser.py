@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pretend_device import explained_of
 
 from fl_client.consent import State
 
@@ -54,6 +55,7 @@ def lively(pretend: Any, keep: Any) -> Any:
     keep("fear", "anger")
     pretend.sent.rounds = 2
     pretend.read("fear")
+    pretend.explainer.now = explained_of("fear")
     pretend.ask()
     return pretend
 
@@ -62,7 +64,7 @@ def lively(pretend: Any, keep: Any) -> Any:
 def test_it_can_be_read_by_everybody(lively, open_page, scheme: str) -> None:
     page = open_page(color_scheme=scheme)
     home = page.tab.url
-    for path in ("", "agreement", "leaving", "deleting-all", f"deleting?id={'0' * 31}1"):
+    for path in ("", "looked-at", "agreement", "leaving", "deleting-all", f"deleting?id={'0' * 31}1"):
         page.tab.goto(home + path)
         assert page.tab.evaluate(CHECKS) == []
     lively.consent.pause()
@@ -75,7 +77,7 @@ def test_it_can_be_read_by_everybody(lively, open_page, scheme: str) -> None:
 def test_nothing_is_cut_off_at_any_width(lively, open_page) -> None:
     page = open_page(viewport={"width": 360, "height": 800})
     home = page.tab.url
-    for path in ("", "agreement", "leaving", f"deleting?id={'0' * 31}1"):
+    for path in ("", "looked-at", "agreement", "leaving", f"deleting?id={'0' * 31}1"):
         page.tab.goto(home + path)
         for width in (360, 600, 900, 1400):
             page.tab.set_viewport_size({"width": width, "height": 800})
@@ -163,6 +165,25 @@ def test_what_is_kept_elsewhere_appears_without_a_reload(lively, open_page, keep
     page.tab.locator("#pictures li", has_text="disgust").wait_for()
     lively.sent.rounds = 3
     page.tab.locator("#sent", has_text="round 5").wait_for()
+    assert page.errors == []
+
+
+def test_what_the_model_looked_at_by_keyboard(lively, open_page) -> None:
+    page = open_page()
+    home = page.tab.url
+    page.press_until("Tab", "looked-at")
+    page.tab.keyboard.press("Enter")
+    page.tab.locator("h1", has_text="What did the model look at?").wait_for()
+    assert page.tab.evaluate("document.querySelector('.looked').naturalWidth") == 8 * 104 + 8
+    assert "fear, likely" in page.text(".lead")
+    lively.consent.pause()
+    page.tab.get_by_role("link", name="Look again").press("Enter")
+    page.tab.locator(".lead", has_text="camera is not looked at").wait_for()
+    assert page.tab.locator(".looked").count() == 0
+    page.tab.get_by_role("link", name="Back to the page").press("Enter")
+    page.tab.locator("h1", has_text="Paused").wait_for()
+    names = {address.removeprefix(home).partition("?")[0] for address in page.asked if not address.startswith("data:")}
+    assert names <= {"", "page.js", "icon.svg", "picture", "live", "looked-at"}
     assert page.errors == []
 
 
