@@ -22,7 +22,7 @@ class EdgeEncoder(FrameEncoder):
     for a direction by the cosine of twice the angle between them, where that is positive, which needs no angles.
     """
 
-    features = _DIRECTIONS * _GRID**2
+    features, stride = _DIRECTIONS * _GRID**2, _SHRINK
 
     @property
     def channels(self) -> int:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from shared_models.errors import ModelError
-from shared_models.networks.layers import AttentionPooling, MeanPooling
 from shared_models.networks.outputs import CATEGORICAL, Output
+from shared_models.networks.pooling import AttentionPooling, MeanPooling
 
 STAGES = ("encoder", "temporal", "classifier")
 _TRAINABLE_STAGES = {

@@ -6,17 +6,18 @@ from torch import nn
 
 from shared_models.networks.attention import attention_by_name
 from shared_models.networks.bidirectional import BiGruStates, BiLstmStates
+from shared_models.networks.compact import CompactEncoder
 from shared_models.networks.conv3d import Conv3dStates
 from shared_models.networks.convlstm import ConvLstmStates
 from shared_models.networks.edges import EdgeEncoder
 from shared_models.networks.efficientnet import EfficientNetEncoder
 from shared_models.networks.frames import FrameEncoder
-from shared_models.networks.layers import AttentionPooling, CompactEncoder, MeanPooling
 from shared_models.networks.mobilenet import MobileNetEncoder
 from shared_models.networks.model import Classifier, EmotionModel, GruStates, LstmStates
 from shared_models.networks.names import parse_name
 from shared_models.networks.outputs import output_by_name
 from shared_models.networks.pixels import PixelEncoder
+from shared_models.networks.pooling import AttentionPooling, MeanPooling
 from shared_models.networks.resnet import ResNetEncoder
 
 _HIDDEN, _WIDTH = 128, 64

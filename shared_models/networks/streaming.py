@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from shared_models.errors import ModelError
-from shared_models.networks.layers import AttentionPooling
 from shared_models.networks.model import Classifier, EmotionModel
+from shared_models.networks.pooling import AttentionPooling
 
 _POOL_STATE = ("top", "total", "weight")
 

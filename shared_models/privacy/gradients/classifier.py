@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from shared_models.networks.layers import AttentionPooling, MeanPooling
 from shared_models.networks.outputs import Output
+from shared_models.networks.pooling import AttentionPooling, MeanPooling
 
 
 class ClassifierPass:

@@ -9,10 +9,10 @@ import torch
 from shared_models.data.labels import scheme_by_name
 from shared_models.errors import ModelError
 from shared_models.networks import onnx_export as module
-from shared_models.networks.layers import AttentionPooling
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.onnx_export import TOLERANCE, Exported, export_onnx, export_step
 from shared_models.networks.onnx_runtime import OnnxModel, OnnxStep
+from shared_models.networks.pooling import AttentionPooling
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import WeightsHeader, weights_hash
 

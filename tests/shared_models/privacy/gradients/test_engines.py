@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from shared_models.errors import ModelError, SettingsError
 from shared_models.networks.bidirectional import BiGruStates, BiLstmStates
-from shared_models.networks.layers import CompactEncoder
+from shared_models.networks.compact import CompactEncoder
 from shared_models.networks.model import TRAINABLE_PARTS, Classifier, EmotionModel, GruStates, LstmStates
 from shared_models.networks.names import FAMILY
 from shared_models.networks.registry import build_model

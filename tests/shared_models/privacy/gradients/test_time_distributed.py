@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from shared_models.errors import ModelError
-from shared_models.networks.layers import CompactEncoder
+from shared_models.networks.compact import CompactEncoder
 from shared_models.networks.mobilenet import MobileNetEncoder
 from shared_models.privacy.gradients.time_distributed import (
     conv2d_gradients,
