@@ -248,7 +248,7 @@ def renew(directory: Directory, certificate: ChainOption = None, certificate_key
 @app.command(epilog="Example: fl-server pretrain study --data ferplus:faces --set frame_epochs=40")
 def pretrain(
     directory: Directory,
-    data: Annotated[str, typer.Option(help=HELP)] = "synthetic",
+    data: Annotated[list[str] | None, typer.Option(help=f"{HELP} Can be given again; else synthetic.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
     file: Annotated[Path | None, typer.Option("--out", help="Where the weights go.")] = None,
     encoder: Annotated[Path | None, typer.Option(help="Weights whose encoder is kept; else it is trained.")] = None,
@@ -268,7 +268,9 @@ def pretrain(
     settings = load_settings(FederationFolder(directory).settings).model
     recipe = parse_entries([f"recipe.{text}" for text in entry or []]).get("recipe", {})
     path = file or directory / "pretrained.safetensors"
-    order = Order(settings.name, settings.scheme, data, seed, recipe_with(recipe), encoder, backbone)
+    order = Order(
+        settings.name, settings.scheme, tuple(data or ["synthetic"]), seed, recipe_with(recipe), encoder, backbone
+    )
     pretrain_and_show(path, order, threads)
 
 

@@ -10,7 +10,7 @@ from shared_models.data.films import Progress
 from shared_models.data.labels import LabelScheme
 from shared_models.data.partition import by_subject
 from shared_models.data.people_sets import PEOPLE_SETS, everybody
-from shared_models.data.sequences import Sequences
+from shared_models.data.sequences import Sequences, joined
 from shared_models.data.sources import DataSpec
 from shared_models.errors import DataError, UsageError
 from shared_models.evaluation.scores import class_scores
@@ -56,7 +56,7 @@ def over_folds(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _everybody(spec: DataSpec, scheme: LabelScheme, plan: Plan, progress: Progress) -> tuple[Sequences, Plan]:
     if spec.kind == "synthetic":
-        return _joined(populate(spec, scheme, plan).clients), replace(plan, clients=BY_SUBJECT)
+        return joined(populate(spec, scheme, plan).clients), replace(plan, clients=BY_SUBJECT)
     if spec.kind in PEOPLE_SETS:
         return everybody(spec, scheme, progress), plan
     raise DataError(f"The data source '{spec.kind}' cannot be parted into folds of people", why="it names no people")
@@ -64,14 +64,3 @@ def _everybody(spec: DataSpec, scheme: LabelScheme, plan: Plan, progress: Progre
 
 def _rows(people: Sequence[np.ndarray], chosen: np.ndarray) -> np.ndarray:
     return np.sort(np.concatenate([people[i] for i in chosen]))
-
-
-def _joined(parts: Sequence[Sequences]) -> Sequences:
-    return Sequences(
-        parts[0].scheme,
-        np.concatenate([part.frames for part in parts]),
-        np.concatenate([part.targets for part in parts]),
-        tuple(subject for part in parts for subject in part.subjects),
-        tuple(digest for part in parts for digest in part.digests),
-        {name: tuple(value for part in parts for value in part.groups[name]) for name in parts[0].groups},
-    )

@@ -71,8 +71,8 @@ class Trainer:
 
     def _with_seed(self, names: tuple[str, ...], seed: int) -> Iterator[tuple[str, Path]]:
         training, scheme = self.training, self.held_out.scheme.name
-        data, words = load_data(training.data, scheme, seed, self.progress, self.stopping)
-        _require_apart(data, self.held_out)
+        public = load_data((training.data,), scheme, seed, self.progress, self.stopping)
+        _require_apart(public.sequences, self.held_out)
 
         def encoder_for(name: str) -> Path | None:
             shared = encoder_of(name)
@@ -81,8 +81,8 @@ class Trainer:
             return training.encoder or (trained(shared) if shared != name else None)
 
         def trained(name: str) -> Path:
-            order = Order(name, scheme, training.data, seed, training.recipe, encoder_for(name))
-            run = Run(order, data, words)
+            order = Order(name, scheme, (training.data,), seed, training.recipe, encoder_for(name))
+            run = Run(order, public)
             path = self.folder / f"{name}-{scheme}-{run.id[:12]}.safetensors"
             if not path.exists():
                 run.to(path, self._telling(name, seed), self.stopping)

@@ -18,10 +18,11 @@ from fl_server.pretraining.temporal import temporal_stage
 from shared_models.canonical import canonical_hash
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.remembered import digests_of, together
-from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES, Sequences
+from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES, Sequences, joined
 from shared_models.data.sources import parse_spec
 from shared_models.data.splits import load_public
-from shared_models.errors import ModelError
+from shared_models.data.stills import to_sequences
+from shared_models.errors import ModelError, UsageError
 from shared_models.files import only_one
 from shared_models.networks.backbone import Backbone
 from shared_models.networks.model import EmotionModel
@@ -29,14 +30,14 @@ from shared_models.networks.outputs import output_by_name
 from shared_models.networks.registry import build_model
 from shared_models.networks.weights import WeightsHeader, load_model, save_model, weights_hash
 
-__all__ = ["Order", "Recipe", "Run", "Stopped", "load_data", "pretrain", "pretrain_to", "raising"]
+__all__ = ["Order", "Public", "Recipe", "Run", "Stopped", "load_data", "pretrain", "pretrain_to", "raising"]
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to pretrain: a model for a label scheme, on a data source.
+    """What to pretrain: a model for a label scheme, on one or more data sources.
 
     encoder:  a weights file whose encoder is taken as it is; without one it is trained
     backbone: a file of torchvision's weights, from which training the encoder begins
@@ -44,7 +45,7 @@ class Order:
 
     model: str
     scheme: str
-    data: str
+    data: tuple[str, ...]
     seed: int = 0
     recipe: Recipe = field(default_factory=Recipe)
     encoder: Path | None = None
@@ -63,15 +64,41 @@ def pretrain_to(
     """
     order.recipe.check_fits(output_by_name(scheme_by_name(order.scheme).output))
     with only_one(path.with_suffix(".lock"), f"Pretraining to {path}"):
-        data, description = load_data(order.data, order.scheme, order.seed, progress, stopping)
-        return Run(order, data, description).to(path, progress, stopping)
+        public = load_data(order.data, order.scheme, order.seed, progress, stopping)
+        return Run(order, public).to(path, progress, stopping)
+
+
+@dataclass(frozen=True)
+class Public:
+    """Data that may be trained on. words: what they are; seen: what weights remember of them."""
+
+    sequences: Sequences
+    words: str
+    seen: frozenset[str]
 
 
 def load_data(
-    data: str, scheme: str, seed: int, progress: Progress, stopping: Callable[[], bool]
-) -> tuple[Sequences, str]:
-    """The public part of `data`, and a sentence that says what it is. Raises Stopped soon after `stopping()`."""
-    return load_public(parse_spec(data), scheme_by_name(scheme), seed, raising(progress, stopping))
+    sources: tuple[str, ...], scheme: str, seed: int, progress: Progress, stopping: Callable[[], bool]
+) -> Public:
+    """The public parts of all `sources`; stills become sequences where other sources hold sequences.
+
+    Raises Stopped soon after `stopping()`, UsageError where a source is named twice.
+    """
+    if len(set(sources)) < len(sources):
+        raise UsageError("A data source is named twice", fix="Name each once")
+    specs, follow = [parse_spec(source) for source in sources], raising(progress, stopping)
+    loaded = [load_public(spec, scheme_by_name(scheme), seed, follow) for spec in specs]
+    parts = [data for data, _ in loaded]
+    seen = set[str]()
+    for spec, data in zip(specs, parts, strict=True):
+        seen = together(seen, digests_of(spec.kind, data))
+    if len({part.frames.shape[1] for part in parts}) > 1:
+        parts = [to_sequences(part) if part.frames.shape[1] == 1 else part for part in parts]
+    return Public(
+        sequences=parts[0] if len(parts) == 1 else joined(parts),
+        words="; ".join(words for _, words in loaded),
+        seen=frozenset(seen),
+    )
 
 
 def raising(progress: Progress, stopping: Callable[[], bool]) -> Progress:
@@ -91,8 +118,9 @@ class Run:
     id: hash of all that decides the outcome: fresh weights, data, recipe and seed. Where the data lie does not.
     """
 
-    def __init__(self, order: Order, data: Sequences, description: str) -> None:
-        """description: what `data` are, in words. Raises ModelError where weights that `order` names do not fit."""
+    def __init__(self, order: Order, public: Public) -> None:
+        """Raises ModelError where weights that `order` names do not fit."""
+        data, description = public.sequences, public.words
         self._order, self._data = order, data
         torch.manual_seed(order.seed)
         scheme = data.scheme
@@ -103,7 +131,7 @@ class Run:
         if order.backbone is not None:
             description = f"{description}; encoder begun from {_begin_from(self._model, order.backbone)}"
         self._description = description
-        self._seen = sorted(together(given, digests_of(parse_spec(order.data).kind, data)))
+        self._seen = sorted(together(given, public.seen))
         self.id = canonical_hash(
             {
                 "weights": weights_hash(self._model.state_dict()),

@@ -33,9 +33,9 @@ _log = logging.getLogger(__name__)
 def load_ferplus(folder: Path, split: Split, scheme: LabelScheme) -> Sequences:
     """The faces of one split as stills (N, 1, 1, 48, 48). FERPlus names no subjects.
 
-    Of basic-8, targets are shares of votes. Dropped everywhere: images without a vote for an emotion, and those where
-    "unknown" or "not a face" has more votes than any emotion. Dropped from the splits for evaluation, Valid and Test,
-    too: images whose top vote is tied, since no answer would be right.
+    Of basic-7 and basic-8, targets are shares of the votes for their emotions. Dropped everywhere: images without such
+    a vote, and those where something else has more: "unknown", "not a face" and, of basic-7, contempt. Dropped from the
+    splits for evaluation, Valid and Test, too: images whose top vote is tied, since no answer would be right.
 
     Of basic-7-any, targets are the emotions that enough voted for, see `_several`.
 
@@ -60,13 +60,14 @@ def load_ferplus(folder: Path, split: Split, scheme: LabelScheme) -> Sequences:
 def _targets(votes: np.ndarray, scheme: LabelScheme, *, allow_ties: bool) -> tuple[np.ndarray, np.ndarray]:
     """Targets (N, K), and which of them can be used, (N,) bool, for votes (N, 10)."""
     columns = [EMOTIONS.index(name) for name in scheme.classes if name in EMOTIONS]
-    if scheme.name == "basic-8":
+    if scheme.name in ("basic-7", "basic-8"):
         emotions = votes[:, columns]
-        return emotions / np.maximum(emotions.sum(axis=1, keepdims=True), 1), _usable(votes, allow_ties=allow_ties)
+        shares = emotions / np.maximum(emotions.sum(axis=1, keepdims=True), 1)
+        return shares, _usable(votes, emotions, allow_ties=allow_ties)
     if scheme.name == "basic-7-any":
         several, usable = _several(votes)
         return several[:, columns], usable & several[:, columns].any(axis=1)
-    raise DataError(f"FERPlus has the label schemes basic-8 and basic-7-any, not {scheme.name}")
+    raise DataError(f"FERPlus has the label schemes basic-8, basic-7 and basic-7-any, not {scheme.name}")
 
 
 def _several(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -82,9 +83,9 @@ def _several(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return counts, usable & (votes.argmax(axis=1) < len(EMOTIONS))
 
 
-def _usable(votes: np.ndarray, *, allow_ties: bool) -> np.ndarray:
-    """(N,) bool for votes (N, 10)."""
-    top_emotion = votes[:, : len(EMOTIONS)].max(axis=1)
+def _usable(votes: np.ndarray, emotions: np.ndarray, *, allow_ties: bool) -> np.ndarray:
+    """(N,) bool for votes (N, 10), of which `emotions` (N, K) are for the scheme's classes."""
+    top_emotion = emotions.max(axis=1)
     usable = (top_emotion > 0) & (top_emotion >= votes.max(axis=1))
     if not allow_ties:
         usable &= (votes == votes.max(axis=1, keepdims=True)).sum(axis=1) == 1

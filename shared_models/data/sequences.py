@@ -70,3 +70,16 @@ class Sequences:
             digests=tuple(self.digests[i] for i in index),
             groups={name: tuple(values[i] for i in index) for name, values in self.groups.items()},
         )
+
+
+def joined(parts: Sequence[Sequences]) -> Sequences:
+    """All sequences of `parts`, at least one, whose scheme and shape of frames are the same; groups that all have."""
+    traits = set(parts[0].groups).intersection(*(part.groups for part in parts))
+    return Sequences(
+        parts[0].scheme,
+        np.concatenate([part.frames for part in parts]),
+        np.concatenate([part.targets for part in parts]),
+        tuple(subject for part in parts for subject in part.subjects),
+        tuple(digest for part in parts for digest in part.digests),
+        {trait: tuple(value for part in parts for value in part.groups[trait]) for trait in sorted(traits)},
+    )

@@ -63,6 +63,6 @@ def encoder_of(name: str) -> str:
     Empty where that encoder has nothing to learn; raises as `parse_name` does.
     """
     named = parse_name(name)
-    if named.encoder == "pixels":
+    if named.encoder in _UNLEARNT:
         return ""
     return f"{named.encoder}+{named.attention}" if named.attention else named.encoder

@@ -269,9 +269,9 @@ def test_pretraining_does_what_it_is_told(run, folder, monkeypatch, tmp_path):
     recipe = Recipe(loss="focal", batch=32)
     default = folder.root / "pretrained.safetensors"
     assert called == [
-        (default, Order("cnn-lstm", "basic-7", "synthetic", 7), 1),
-        (tmp_path / "w", Order("cnn-lstm", "basic-7", "ferplus:faces", 0, recipe, tmp_path / "e"), 2),
-        (default, Order("cnn-lstm", "basic-7", "synthetic", backbone=tmp_path / "b"), 1),
+        (default, Order("cnn-lstm", "basic-7", ("synthetic",), 7), 1),
+        (tmp_path / "w", Order("cnn-lstm", "basic-7", ("ferplus:faces",), 0, recipe, tmp_path / "e"), 2),
+        (default, Order("cnn-lstm", "basic-7", ("synthetic",), backbone=tmp_path / "b"), 1),
     ]
 
 

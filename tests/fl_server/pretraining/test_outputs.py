@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fl_server.pretraining import Order, Recipe, Run, pretrain_to
+from fl_server.pretraining import Order, Public, Recipe, Run, pretrain_to
 from fl_server.pretraining.encoder import encoder_stage
 from fl_server.pretraining.recipe import recipe_with
 from fl_server.pretraining.temporal import temporal_stage
@@ -58,7 +58,7 @@ def manifest(bars: Callable[..., Sequences], tmp_path: Path) -> Callable[[str, s
 @each_scheme
 def test_from_data_to_weights_that_know_other_pictures(name: str, manifest, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    pretrain_to(path, Order("rnn", name, manifest(name, "trained", 1), 1, SHORT), lambda *told: None)
+    pretrain_to(path, Order("rnn", name, (manifest(name, "trained", 1),), 1, SHORT), lambda *told: None)
     model, header, _ = load_model(path)
     assert header.scheme == name
     held_out = load_benchmark(parse_spec(manifest(name, "scored", 2)), scheme_by_name(name))
@@ -78,7 +78,7 @@ def miss(answers: np.ndarray, data: Sequences) -> float:
 def test_what_is_for_one_class_a_sequence_is_refused_before_data_are_read(
     name: str, entry: dict[str, object], tmp_path: Path
 ) -> None:
-    order = Order("cnn-lstm", name, "manifest:nowhere.csv", recipe=recipe_with(entry))
+    order = Order("cnn-lstm", name, ("manifest:nowhere.csv",), recipe=recipe_with(entry))
     with pytest.raises(UsageError, match=rf"entry {next(iter(entry))} is for one class a sequence.*has a loss of its"):
         pretrain_to(tmp_path / "model.safetensors", order, lambda *told: None)
 
@@ -94,6 +94,6 @@ def test_both_stages_have_the_loss_of_the_output(name: str, bars: Callable[..., 
 
 
 def test_a_stopped_run_is_not_gone_on_with_for_another_scheme(bars: Callable[..., Sequences]) -> None:
-    data = bars(8, 1, seed=1)
-    basic, several = (Run(Order("cnn", scheme, "synthetic"), data, "") for scheme in ("basic-7", "basic-7-any"))
+    public = Public(bars(8, 1, seed=1), "", frozenset())
+    basic, several = (Run(Order("cnn", scheme, ("synthetic",)), public) for scheme in ("basic-7", "basic-7-any"))
     assert basic.id != several.id, "as many classes, the same data"

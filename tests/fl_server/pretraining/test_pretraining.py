@@ -15,13 +15,13 @@ from shared_models.data.sequences import Sequences
 from shared_models.data.sources import DataSpec
 from shared_models.data.stills import to_sequences
 from shared_models.data.transforms import to_input
-from shared_models.errors import ModelError
+from shared_models.errors import ModelError, UsageError
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.registry import build_model
 from shared_models.networks.torchvision_guard import import_torchvision
 from shared_models.networks.weights import WeightsHeader, load_model, save_model, weights_hash
 
-LONGER = Recipe(frame_epochs=12, sequence_epochs=20, batch=8, sequence_rate=5e-3)
+LONGER = Recipe(frame_epochs=16, sequence_epochs=8, batch=8, views=2)
 TINY = Recipe(frame_epochs=1, sequence_epochs=1, batch=4, views=1)
 
 
@@ -134,7 +134,7 @@ def public(bars: Callable[..., Sequences], monkeypatch: pytest.MonkeyPatch) -> S
 def test_the_file_says_what_it_was_trained_on_and_names_every_sequence(public: Sequences, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     recipe = changed(TINY, max_sequences=3)
-    wall, cpu = pretrain_to(path, Order("cnn-lstm", "basic-7", "synthetic", 6, recipe), lambda *told: None)
+    wall, cpu = pretrain_to(path, Order("cnn-lstm", "basic-7", ("synthetic",), 6, recipe), lambda *told: None)
     model, header, seen = load_model(path)
     assert wall > 0 < cpu
     assert (header.model, header.scheme) == ("cnn-lstm", "basic-7")
@@ -145,6 +145,22 @@ def test_the_file_says_what_it_was_trained_on_and_names_every_sequence(public: S
     assert not path.with_suffix(".checkpoint").exists()
 
 
+def test_stills_and_sequences_are_trained_on_together(bars, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sequences, stills = bars(8, 16, seed=3), bars(4, 1, seed=4)
+    parts = {"synthetic": (sequences, "bars that move"), "ferplus": (stills, "bars that stand")}
+    monkeypatch.setattr(pretraining, "load_public", lambda spec, *_: parts[spec.kind])
+    path = tmp_path / "model.safetensors"
+    told: list[tuple[str, int, int]] = []
+    order = Order("cnn-lstm", "basic-7", ("synthetic", "ferplus:faces"), 6, TINY)
+    pretrain_to(path, order, lambda *what: told.append(what))
+    _, header, seen = load_model(path)
+    assert header.training_data == "bars that move; bars that stand"
+    assert seen == digests_of("synthetic", sequences) | digests_of("ferplus", stills)
+    assert ("features", 12, 12) in told
+    with pytest.raises(UsageError, match="twice"):
+        pretrain_to(path, Order("cnn-lstm", "basic-7", ("synthetic", "synthetic")), lambda *what: None)
+
+
 def test_it_can_be_stopped_while_faces_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, int, int]] = []
 
@@ -153,7 +169,7 @@ def test_it_can_be_stopped_while_faces_are_looked_for(tmp_path: Path, monkeypatc
             progress("faces", number, 9)
 
     monkeypatch.setattr(pretraining, "load_public", load_public)
-    order = Order("cnn-lstm", "basic-7", "synthetic")
+    order = Order("cnn-lstm", "basic-7", ("synthetic",))
     with pytest.raises(Stopped):
         pretrain_to(tmp_path / "a.safetensors", order, lambda *what: told.append(what), lambda: len(told) == 2)
     assert told == [("faces", 1, 9), ("faces", 2, 9)]
@@ -163,7 +179,7 @@ def test_an_encoder_that_is_given_is_kept_with_all_that_it_has_seen(public: Sequ
     given = build_model("cnn-lstm", 8)
     header = WeightsHeader(model="cnn-lstm", scheme="basic-8", input_shape=(16, 1, 48, 48), training_data="faces")
     save_model(tmp_path / "given.safetensors", given, header, ["00000000000000aa"])
-    order = Order("cnn-lstm", "basic-7", "synthetic", 6, TINY, encoder=tmp_path / "given.safetensors")
+    order = Order("cnn-lstm", "basic-7", ("synthetic",), 6, TINY, encoder=tmp_path / "given.safetensors")
     pretrain_to(tmp_path / "model.safetensors", order, lambda *told: None)
     model, header, seen = load_model(tmp_path / "model.safetensors")
     assert weights_of(model)["encoder"] == weights_of(given)["encoder"]
@@ -177,7 +193,7 @@ def test_an_encoder_that_is_given_is_kept_with_all_that_it_has_seen(public: Sequ
 def test_an_encoder_of_another_architecture_is_refused(public: Sequences, tmp_path: Path) -> None:
     header = WeightsHeader(model="mobilenet-lstm", scheme="basic-7", input_shape=(16, 1, 48, 48), training_data="none")
     save_model(tmp_path / "given.safetensors", build_model("mobilenet-lstm", 7), header)
-    order = Order("cnn-lstm", "basic-7", "synthetic", encoder=tmp_path / "given.safetensors")
+    order = Order("cnn-lstm", "basic-7", ("synthetic",), encoder=tmp_path / "given.safetensors")
     with pytest.raises(ModelError, match=r"given\.safetensors does not fit the model cnn-lstm.*mobilenet-lstm"):
         pretrain_to(tmp_path / "model.safetensors", order, lambda *told: None)
 
@@ -185,7 +201,7 @@ def test_an_encoder_of_another_architecture_is_refused(public: Sequences, tmp_pa
 def test_an_encoder_begins_from_torchvisions_weights(public: Sequences, tmp_path: Path) -> None:
     theirs = import_torchvision().models.mobilenet_v3_small(weights=None).state_dict()
     torch.save(theirs, tmp_path / "theirs.pth")
-    order = Order("mobilenet", "basic-7", "synthetic", 6, TINY, backbone=tmp_path / "theirs.pth")
+    order = Order("mobilenet", "basic-7", ("synthetic",), 6, TINY, backbone=tmp_path / "theirs.pth")
     still = changed(TINY, frame_rate=1e-12, sequence_rate=1e-12)
     pretrain_to(tmp_path / "model.safetensors", replace(order, recipe=still), lambda *told: None)
     model, header, _ = load_model(tmp_path / "model.safetensors")
@@ -195,7 +211,7 @@ def test_an_encoder_begins_from_torchvisions_weights(public: Sequences, tmp_path
 
 
 def test_an_encoder_that_is_not_torchvisions_does_not_take_its_weights(public: Sequences, tmp_path: Path) -> None:
-    order = Order("cnn-lstm", "basic-7", "synthetic", 6, TINY, backbone=tmp_path / "theirs.pth")
+    order = Order("cnn-lstm", "basic-7", ("synthetic",), 6, TINY, backbone=tmp_path / "theirs.pth")
     with pytest.raises(ModelError, match="encoder of cnn-lstm is not one of torchvision's"):
         pretrain_to(tmp_path / "model.safetensors", order, lambda *told: None)
 
@@ -203,7 +219,7 @@ def test_an_encoder_that_is_not_torchvisions_does_not_take_its_weights(public: S
 @pytest.mark.parametrize("name", ["cnn", "rnn", "cnn-convlstm"])
 def test_models_of_every_form_are_pretrained(name: str, public: Sequences, tmp_path: Path) -> None:
     told: list[str] = []
-    order = Order(name, "basic-7", "synthetic", 6, TINY)
+    order = Order(name, "basic-7", ("synthetic",), 6, TINY)
     pretrain_to(tmp_path / "model.safetensors", order, lambda stage, *_: told.append(stage))
     assert ("encoder" in told) == (name != "rnn")
     model, _, _ = load_model(tmp_path / "model.safetensors")

@@ -54,6 +54,14 @@ def test_votes_become_shares_of_the_emotions(tmp_path: Path) -> None:
     assert stills.subjects == (None, None)
 
 
+def test_without_contempt_its_votes_do_not_count_and_its_images_are_left_out(tmp_path: Path) -> None:
+    mixed = [4, 0, 0, 0, 0, 4, 0, 2, 0, 0]
+    stills = load_ferplus(write_split(tmp_path, [CLEAR, CONTEMPT, mixed]), "FER2013Train", scheme_by_name("basic-7"))
+    assert len(stills) == 2
+    shares = dict(zip(stills.scheme.classes, stills.targets[1].tolist(), strict=True))
+    assert {name: share for name, share in shares.items() if share} == {"neutral": 0.5, "disgust": 0.5}
+
+
 def test_pixels_and_their_digests_are_those_of_the_files(tmp_path: Path) -> None:
     stills = load_ferplus(write_split(tmp_path, [CLEAR, CLEAR]), "FER2013Train", BASIC)
     assert stills.frames.shape == (2, 1, 1, 48, 48)
@@ -181,5 +189,5 @@ def test_several_emotions_count_where_enough_voted_for_them(
 
 
 def test_another_scheme_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="label schemes basic-8 and basic-7-any, not basic-7"):
-        load_ferplus(write_split(tmp_path, [CLEAR]), "FER2013Train", scheme_by_name("basic-7"))
+    with pytest.raises(DataError, match="label schemes basic-8, basic-7 and basic-7-any, not learner-4x4"):
+        load_ferplus(write_split(tmp_path, [CLEAR]), "FER2013Train", scheme_by_name("learner-4x4"))
