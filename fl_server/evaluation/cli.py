@@ -27,6 +27,9 @@ def evaluate(
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also in low light, blurred, covered, far away: ten passes more.")
     ] = False,
+    explain: Annotated[
+        int, typer.Option(min=0, help="Sequences in which to show what the model looked at; the page shows faces.")
+    ] = 0,
     compare: Annotated[
         str | None, typer.Option(help="Models side by side instead: names, or weights files, parted by commas.")
     ] = None,
@@ -61,14 +64,14 @@ def evaluate(
         if train_on or seeds or encoder or entry:
             raise UsageError("Only models that are compared are trained", fix="Name them with --compare")
         with progress_by_stage() as follow:
-            document = document_of(evaluate_model(folder, Order(data, round_, weights, robustness), follow))
+            document = document_of(evaluate_model(folder, Order(data, round_, weights, robustness, explain), follow))
         show(document, file, as_json)
         return
     from fl_server.evaluation.comparing import compare_in
     from fl_server.evaluation.comparison import parse_contest
     from fl_server.pretraining.recipe import recipe_with
 
-    if round_ is not None or weights is not None or robustness:
+    if round_ is not None or weights is not None or robustness or explain:
         raise UsageError("A comparison is of the models that --compare names", fix="Name a weights file among them")
     recipe = recipe_with(parse_entries([f"recipe.{text}" for text in entry or []]).get("recipe", {}))
     contest = parse_contest(compare, train_on, seeds or "0", recipe, encoder)

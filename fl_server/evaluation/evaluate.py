@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fl_server.evaluation.choosing import Chosen, choose
-from fl_server.evaluation.facts import Baselines, BaselineScores, Data, Evaluation, Model, Selection
+from fl_server.evaluation.explaining import explain_surest
+from fl_server.evaluation.facts import Baselines, BaselineScores, Data, Evaluation, Model, OutputEvaluation, Selection
 from fl_server.folder import FederationFolder
 from fl_server.settings import load_settings
 from shared_models.data.labels import scheme_by_name
@@ -16,13 +18,15 @@ from shared_models.data.sequences import Sequences
 from shared_models.data.sources import DataSpec, parse_spec
 from shared_models.data.splits import HeldOut, load_held_out
 from shared_models.data.still_sets import STILL_SETS
-from shared_models.errors import DataError
+from shared_models.errors import DataError, UsageError
 from shared_models.evaluation.baselines import per_person_baseline
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.bootstrap import intervals
 from shared_models.evaluation.calibration import reliability
 from shared_models.evaluation.groups import measure_groups
-from shared_models.evaluation.metrics import majority_baseline
+from shared_models.evaluation.metrics import majority_baseline, score
+from shared_models.evaluation.output_intervals import output_intervals
+from shared_models.evaluation.outputs import score_output
 from shared_models.evaluation.robustness import Robustness, measure_robustness
 from shared_models.evaluation.scores import in_full
 from shared_models.networks.describe import describe_model
@@ -33,13 +37,19 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Order:
-    """What to evaluate. data: a data source; that of the settings where it is None. round, weights: see `choose`.
-    robustness: whether to score it on each corrupted form of the data too."""
+    """What to evaluate.
+
+    data:          a data source; that of the settings where it is None
+    round, weights: see `choose`
+    robustness:    whether to score the model on each corrupted form of the data too
+    explain:       in how many sequences to show what it looked at
+    """
 
     data: str | None = None
     round: str | None = None
     weights: Path | None = None
     robustness: bool = False
+    explain: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,36 +61,57 @@ class Scored:
     probabilities: np.ndarray
 
 
-def evaluate(folder: FederationFolder, order: Order, progress: Progress) -> Evaluation:
+def evaluate(folder: FederationFolder, order: Order, progress: Progress) -> Evaluation | OutputEvaluation:
     """Reads the folder and the data, and changes nothing. Sequences that the weights were trained on are left out.
 
-    Raises SettingsError where there is no federation, DataError where nothing can be scored, and what `choose` raises.
+    Raises SettingsError where there is no federation, DataError where nothing can be scored, UsageError where more is
+    asked for than the model's output allows, and what `choose` raises.
     """
     settings = load_settings(folder.settings)
     chosen = choose(folder, settings, order.round, order.weights)
     rounds_on = parse_spec(settings.benchmark.data)
     spec = rounds_on if order.data is None else parse_spec(order.data)
-    held = load_held_out(spec, scheme_by_name(chosen.header.scheme), "report", progress)
+    scheme = scheme_by_name(chosen.header.scheme)
+    if scheme.output != "categorical" and (order.robustness or order.explain):
+        raise UsageError(
+            f"Robustness and explanations are of one class a sequence, and {scheme.name} has another output"
+        )
+    held = load_held_out(spec, scheme, "report", progress)
     benchmark = Benchmark(_not_trained_on(held.sequences, chosen.seen, spec), settings.model.trainable)
     probabilities = benchmark.probabilities(chosen.model, progress=lambda done, all_: progress("scoring", done, all_))
     scored = Scored(chosen, benchmark.sequences, probabilities)
-    targets, classes = scored.sequences.labels, scored.sequences.scheme.classes
-    return Evaluation(
-        study=settings.study.title,
-        data=_data(spec, held, scored),
-        model=_model(chosen, settings.model.trainable),
-        selection=Selection(
+    about: dict[str, Any] = {
+        "study": settings.study.title,
+        "data": _data(spec, held, scored),
+        "model": _model(chosen, settings.model.trainable),
+        "selection": Selection(
             how=chosen.how,
             by_scores=chosen.by_scores,
             data=str(rounds_on),
             same_data=held.one_for_both or _one_manifest(spec, rounds_on),
         ),
-        metrics=in_full(benchmark.score_of(probabilities)),
-        intervals=intervals(probabilities, targets, classes, scored.sequences.subjects),
-        baselines=_baselines(scored.sequences),
+    }
+    if scheme.output != "categorical":
+        return OutputEvaluation(
+            **about,
+            scores=score_output(probabilities, scored.sequences),
+            intervals=output_intervals(probabilities, scored.sequences),
+        )
+    return _of_classes(scored, order, spec, progress, about)
+
+
+def _of_classes(scored: Scored, order: Order, spec: DataSpec, progress: Progress, about: dict[str, Any]) -> Evaluation:
+    model, sequences, probabilities = scored.chosen.model, scored.sequences, scored.probabilities
+    targets, classes, subjects = sequences.labels, sequences.scheme.classes, sequences.subjects
+    return Evaluation(
+        **about,
+        metrics=in_full(score(probabilities, targets, classes, subjects)),
+        intervals=intervals(probabilities, targets, classes, subjects),
+        baselines=_baselines(sequences),
         reliability=reliability(probabilities, targets),
-        traits=measure_groups(probabilities, scored.sequences),
+        traits=measure_groups(probabilities, sequences),
         robustness=_robustness(spec, scored, progress) if order.robustness else None,
+        explained=explain_surest(model, sequences, probabilities, order.explain) if order.explain else None,
     )
 
 

@@ -5,11 +5,10 @@ The pictures show faces of the data set. They go to the page alone; the facts ho
 
 import struct
 from base64 import b64encode
-from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from fl_server.report.blocks import Picture
 from fl_server.report.svg import picture
@@ -56,23 +55,17 @@ class Examples(_Facts):
 
     examples: list[Example]
     """class by class a right one and a wrong one, the surest first"""
+    strips: list[bytes] = Field(default=[], exclude=True, repr=False)
+    """the frames of each example as a PNG: for the page alone, never in JSON"""
 
 
-@dataclass(frozen=True)
-class Explained:
-    """The facts, and the strip of frames of each example as PNG."""
-
-    facts: Examples
-    strips: list[bytes]
-
-
-def explain_surest(model: EmotionModel, sequences: Sequences, probabilities: np.ndarray, most: int) -> Explained:
+def explain_surest(model: EmotionModel, sequences: Sequences, probabilities: np.ndarray, most: int) -> Examples:
     """Explains the model's own answers, (N, K) probabilities, for up to `most` of the sequences; see `surest`."""
     rows = surest(probabilities, sequences.labels, most)
     explanations = [explain(model, sequences.frames[row], int(probabilities[row].argmax())) for row in rows]
-    return Explained(
-        Examples(examples=[_example(row, one, sequences) for row, one in zip(rows, explanations, strict=True)]),
-        [strip(sequences.frames[row], one) for row, one in zip(rows, explanations, strict=True)],
+    return Examples(
+        examples=[_example(row, one, sequences) for row, one in zip(rows, explanations, strict=True)],
+        strips=[strip(sequences.frames[row], one) for row, one in zip(rows, explanations, strict=True)],
     )
 
 
@@ -86,9 +79,9 @@ def examples_sheet(facts: Examples) -> Sheet:
     )
 
 
-def example_pictures(explained: Explained) -> list[Picture]:
+def example_pictures(facts: Examples) -> list[Picture]:
     """The strips as figures of the page, each with its picture in it, in words as well."""
-    return [_picture(*pair) for pair in zip(explained.facts.examples, explained.strips, strict=True)]
+    return [_picture(*pair) for pair in zip(facts.examples, facts.strips, strict=True)]
 
 
 def _example(row: int, explanation: Explanation, sequences: Sequences) -> Example:

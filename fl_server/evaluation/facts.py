@@ -4,9 +4,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from fl_server.evaluation.explaining import Examples
 from shared_models.evaluation.bootstrap import Intervals
 from shared_models.evaluation.calibration import ReliabilityBin
 from shared_models.evaluation.groups import Trait
+from shared_models.evaluation.output_intervals import OutputIntervals
+from shared_models.evaluation.outputs import OutputScores
 from shared_models.evaluation.robustness import Robustness
 from shared_models.evaluation.scores import Scores
 
@@ -90,7 +93,7 @@ class Baselines(_Facts):
     """for each person the class that this person shows most often; `null` where not everybody is named"""
 
 
-class Evaluation(_Facts):
+class _Evaluated(_Facts):
     """One model on one data source."""
 
     study: str
@@ -101,6 +104,11 @@ class Evaluation(_Facts):
     """what was scored"""
     selection: Selection
     """how the model was chosen"""
+
+
+class Evaluation(_Evaluated):
+    """Of a model that tells one class a sequence."""
+
     metrics: Scores
     """its scores"""
     intervals: Intervals
@@ -113,3 +121,14 @@ class Evaluation(_Facts):
     """scores of the groups that the data names, and the gaps between them; empty where it names none"""
     robustness: Robustness | None
     """scores on each corrupted form of the data; `null` where they were not asked for"""
+    explained: Examples | None
+    """what the model looked at in a few sequences; `null` where that was not asked for"""
+
+
+class OutputEvaluation(_Evaluated):
+    """Of a model with another output: several classes at once, levels or values."""
+
+    scores: OutputScores
+    """its scores, and those of guesses"""
+    intervals: OutputIntervals
+    """how far they would move with other people"""

@@ -6,34 +6,44 @@ A section is a name and a function from the facts to its blocks; one that has no
 from collections.abc import Callable
 
 from fl_server.evaluation.document import Block, Document, Section
-from fl_server.evaluation.facts import Evaluation
+from fl_server.evaluation.explaining import example_pictures, examples_sheet
+from fl_server.evaluation.facts import Evaluation, OutputEvaluation
 from fl_server.evaluation.pictures import confusion_picture, reliability_picture
-from fl_server.evaluation.sheets import emotions_sheet, mistakes_sheet, scores_sheet
+from fl_server.evaluation.sheets import emotions_sheet, mistakes_sheet, outputs_sheet, scores_sheet
 from fl_server.report.blocks import Facts
 from shared_models.evaluation.groups import trait_sheet
 from shared_models.evaluation.robustness import robustness_sheet
 
 
-def document_of(facts: Evaluation) -> Document:
+def document_of(facts: Evaluation | OutputEvaluation) -> Document:
     """All that there is to say, in the order of the page."""
-    made = [Section(id_, title, make(facts)) for id_, title, make in _SECTIONS]
+    made = _of_output(facts) if isinstance(facts, OutputEvaluation) else _of_classes(facts)
     return Document(
         facts=facts,
         title=facts.study,
         subject=f"{facts.model.name}, {_which(facts)}",
         warnings=_warnings(facts),
-        sections=[section for section in made if section.blocks],
-        picture=confusion_picture(facts),
+        sections=[*made, Section("provenance", "Where the figures come from", _provenance(facts))],
+        picture=confusion_picture(facts) if isinstance(facts, Evaluation) else None,
     )
 
 
-def _which(facts: Evaluation) -> str:
+def _of_classes(facts: Evaluation) -> list[Section]:
+    made = [Section(id_, title, make(facts)) for id_, title, make in _SECTIONS]
+    return [section for section in made if section.blocks]
+
+
+def _of_output(facts: OutputEvaluation) -> list[Section]:
+    return [Section("scores", "Scores", [outputs_sheet(facts)])]
+
+
+def _which(facts: Evaluation | OutputEvaluation) -> str:
     if facts.model.round is not None:
         return f"round {facts.model.round}"
     return "the weights to start from" if facts.model.source == "initial" else "a weights file"
 
 
-def _warnings(facts: Evaluation) -> list[str]:
+def _warnings(facts: Evaluation | OutputEvaluation) -> list[str]:
     """What a reader must know before any figure."""
     said = []
     if facts.selection.same_data:
@@ -69,7 +79,11 @@ def _robustness(facts: Evaluation) -> list[Block]:
     return [robustness_sheet(facts.robustness)] if facts.robustness else []
 
 
-def _provenance(facts: Evaluation) -> list[Block]:
+def _explained(facts: Evaluation) -> list[Block]:
+    return [examples_sheet(facts.explained), *example_pictures(facts.explained)] if facts.explained else []
+
+
+def _provenance(facts: Evaluation | OutputEvaluation) -> list[Block]:
     data, model = facts.data, facts.model
     people = "people not named" if data.subjects is None else f"{data.subjects} people"
     disjoint = {True: "yes", False: "no", None: "not known"}[data.subject_disjoint]
@@ -91,5 +105,5 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Evaluation], list[Block]]], ...] = (
     ("mistakes", "Mistakes", _mistakes),
     ("groups", "Groups", _groups),
     ("robustness", "Robustness", _robustness),
-    ("provenance", "Where the figures come from", _provenance),
+    ("explained", "What it looked at", _explained),
 )

@@ -1,9 +1,13 @@
 """The tables of an evaluation."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from fl_server.evaluation.facts import Evaluation
+from fl_server.evaluation.facts import Evaluation, OutputEvaluation
 from shared_models.evaluation.bootstrap import Interval, Intervals
+from shared_models.evaluation.output_intervals import OutputIntervals
+from shared_models.evaluation.outputs import output_sheet
 from shared_models.evaluation.sheets import Row, Sheet
 
 _ABSENT = "-"
@@ -32,6 +36,14 @@ def scores_sheet(facts: Evaluation) -> Sheet:
         rows,
         " ".join([_drawn(facts.intervals), *(words for _, _, words in beside), _spread(facts)]).strip(),
     )
+
+
+def outputs_sheet(facts: OutputEvaluation) -> Sheet:
+    """Scores by class, state or dimension and for their mean, each with its interval and beside those of guesses."""
+    sheet, drawn = output_sheet(facts.scores), facts.intervals
+    between = {name: (f"{name}, 95 %", *map(_narrow, found)) for name, found in drawn.figures.items() if found}
+    rows = [row for own in sheet.rows for row in (own, between.get(own[0])) if row]
+    return replace(sheet, rows=rows, note=f"{sheet.note} {_drawn(drawn)}")
 
 
 def emotions_sheet(facts: Evaluation) -> Sheet:
@@ -74,7 +86,14 @@ def _between(interval: Interval | None) -> str:
     return _ABSENT if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
 
 
-def _drawn(intervals: Intervals) -> str:
+def _narrow(interval: Interval | None) -> str:
+    """With two places, such as `.69 to .97`: six of them stand side by side."""
+    if interval is None:
+        return _ABSENT
+    return " to ".join(f"{end:.2f}".replace("0.", ".") for end in (interval.low, interval.high))
+
+
+def _drawn(intervals: Intervals | OutputIntervals) -> str:
     if intervals.units < 2:
         return "There is only one person, so nothing can be said of others."
     if intervals.unit == "subject":

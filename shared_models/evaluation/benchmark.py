@@ -38,11 +38,8 @@ class Benchmark:
         A sequence's class is the majority of its votes. The model is left as it was found.
         Raises ModelError where the logits are not finite or not (B, K), DataError where the output is not categorical.
         """
-        return self.score_of(self.probabilities(model, batch))
-
-    def score_of(self, probabilities: np.ndarray) -> Metrics:
-        """Scores of a model by what `probabilities` says of it."""
-        return score(probabilities, self.sequences.labels, self.sequences.scheme.classes, self.sequences.subjects)
+        labels, classes = self.sequences.labels, self.sequences.scheme.classes
+        return score(self.probabilities(model, batch), labels, classes, self.sequences.subjects)
 
     def probabilities(
         self, model: EmotionModel, batch: int = 2, progress: Callable[[int, int], None] = lambda done, total: None

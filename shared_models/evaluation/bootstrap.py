@@ -5,17 +5,16 @@ along: Field and Welsh 2007, "Bootstrapping clustered data" (the randomised clus
 between the 2.5th and the 97.5th percentile of the scores of the draws: Efron and Tibshirani 1993, chapter 13.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from shared_models.evaluation.calibration import BINS, bin_of
 from shared_models.evaluation.confusion import rates_of, share
-from shared_models.evaluation.resampling import DRAWS, SEED, Unit, unit_of, units_of
+from shared_models.evaluation.resampling import DRAWS, SEED, Unit, draw, unit_of, units_of
 
 LEVEL = 0.95
-_AT_ONCE = 100
 
 
 class _Facts(BaseModel):
@@ -87,11 +86,11 @@ def intervals(
         seed=seed,
         unit=unit_of(subjects),
         units=counts.units,
-        **{name: None if few else _between(scores[name]) for name in ("accuracy", "uar", "macro_f1", "ece")},
+        **{name: None if few else between(scores[name]) for name in ("accuracy", "uar", "macro_f1", "ece")},
         per_class={
             name: ClassIntervals(
-                recall=None if few else _between(scores["recall"][:, number]),
-                f1=None if few else _between(scores["f1"][:, number]),
+                recall=None if few else between(scores["recall"][:, number]),
+                f1=None if few else between(scores["f1"][:, number]),
             )
             for number, name in enumerate(classes)
         },
@@ -122,15 +121,8 @@ class _Counts:
 
 def _drawn_scores(counts: _Counts, draws: int, seed: int) -> dict[str, np.ndarray]:
     """Scores of each draw, (B,); recall and f1 by class, (B, K), NaN where a draw has none of a class."""
-    parts = [_scores_of(counts, times) for times in _draw(counts.units, draws, seed)]
+    parts = [_scores_of(counts, times) for times in draw(counts.units, draws, seed)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _draw(units: int, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """(b, U) each: how often each unit is drawn, U times with replacement."""
-    rng = np.random.default_rng(seed)
-    for start in range(0, draws, _AT_ONCE):
-        yield rng.multinomial(units, np.full(units, 1 / units), size=min(_AT_ONCE, draws - start))
 
 
 def _scores_of(counts: _Counts, times: np.ndarray) -> dict[str, np.ndarray]:
@@ -147,7 +139,7 @@ def _scores_of(counts: _Counts, times: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _between(scores: np.ndarray) -> Interval | None:
+def between(scores: np.ndarray) -> Interval | None:
     """None where no draw has a score."""
     known = scores[~np.isnan(scores)]
     if not len(known):

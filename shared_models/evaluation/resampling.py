@@ -6,7 +6,7 @@ interval lies between percentiles of the draws: Efron and Tibshirani 1993, "An I
 chapter 13.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -17,6 +17,7 @@ from shared_models.evaluation.confusion import rates_of, share
 
 DRAWS, SEED = 1000, 0
 _PERCENTILES = 2.5, 97.5
+_AT_ONCE = 100
 
 Score = Callable[..., np.ndarray]
 Unit = Literal["subject", "sequence"]
@@ -81,6 +82,13 @@ def estimate(score: Score, *counts: np.ndarray) -> Estimate:
     return Estimate(value=value, low=float(low), high=float(high))
 
 
+def draw(units: int, draws: int = DRAWS, seed: int = SEED) -> Iterator[np.ndarray]:
+    """(b, units) int each: how often each unit is drawn, `units` times with replacement, `draws` times in all."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, draws, _AT_ONCE):
+        yield rng.multinomial(units, np.full(units, 1 / units), size=min(_AT_ONCE, draws - start))
+
+
 def interval_words(score: Estimate, form: str = ".3f") -> str:
     """Its interval as a cell of a table."""
     return ABSENT if score.low is None else f"{score.low:{form}} to {score.high:{form}}"
@@ -105,9 +113,8 @@ def macro_f1(counts: np.ndarray, among: slice | list[int] = _ALL) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _draws(units: int) -> np.ndarray:
-    """(DRAWS, units) float64: how often each is drawn, `units` times with replacement; the same in every call."""
-    rng = np.random.default_rng(SEED)
-    return rng.multinomial(units, np.full(units, 1 / units), size=DRAWS).astype(np.float64)
+    """(DRAWS, units) float64: the same in every call."""
+    return np.concatenate(list(draw(units))).astype(np.float64)
 
 
 def _mean_of_present(values: np.ndarray, support: np.ndarray) -> np.ndarray:

@@ -120,4 +120,5 @@ def facts() -> Evaluation:
         reliability=reliability(probabilities, targets),
         traits=(),
         robustness=None,
+        explained=None,
     )

@@ -29,15 +29,15 @@ def explained(sequences):
 
 
 def test_the_facts_are_json_that_names_nobody(explained, sequences):
-    facts = explained.facts
+    facts = explained
     assert [(one.index, one.true, one.answer) for one in facts.examples[:2]] == [
         (0, "neutral", "neutral"),
         (1, "happiness", "sadness"),
     ]
-    assert len(facts.examples) == len(explained.strips) == 5
+    assert len(facts.examples) == len(facts.strips) == 5
     assert all(sum(one.attention) == pytest.approx(1) for one in facts.examples)
     written = facts.model_dump_json()
-    assert Examples.model_validate_json(written) == facts
+    assert Examples.model_validate_json(written) == facts.model_copy(update={"strips": []})
     assert sequences.subjects[0] not in written
     assert max(map(len, re.findall(r'"[^"]*"', written))) < 20
     assert set(json.loads(written)["examples"][0]) == set(facts.examples[0].__class__.model_fields)
@@ -54,7 +54,7 @@ def test_a_picture_holds_its_strip_and_says_it_in_words(explained):
 
 
 def test_the_table_has_a_row_an_example(explained):
-    sheet = examples_sheet(explained.facts)
+    sheet = examples_sheet(explained)
     assert [row[:3] for row in sheet.rows[:2]] == [("0", "neutral", "neutral"), ("1", "happiness", "sadness")]
     assert all(len(row) == len(sheet.headings) for row in sheet.rows)
 
@@ -63,5 +63,5 @@ def test_a_model_without_maps_is_explained_by_time_alone(sequences):
     torch.manual_seed(0)
     model = build_model("rnn", 7)
     found = explain_surest(model, sequences, np.eye(7)[sequences.labels], most=1)
-    assert found.facts.examples[0].place is None
-    assert "none" in examples_sheet(found.facts).rows[0]
+    assert found.examples[0].place is None
+    assert "none" in examples_sheet(found).rows[0]

@@ -12,7 +12,17 @@ from fl_server.evaluation.facts import Evaluation
 from fl_server.evaluation.pictures import confusion_picture, reliability_picture
 from fl_server.evaluation.sections import document_of
 from fl_server.evaluation.write import as_html, as_markdown, write
-from shared_models.evaluation import bootstrap, calibration, metrics, scores
+from shared_models.evaluation import (
+    bootstrap,
+    calibration,
+    levels,
+    metrics,
+    multi_label,
+    output_intervals,
+    outputs,
+    scores,
+    values,
+)
 
 DOCS = Path(__file__).parents[3] / "docs" / "evaluation.md"
 
@@ -147,6 +157,15 @@ def test_every_field_is_documented() -> None:
         "intervals": bootstrap.Intervals,
         "baselines": models.Baselines,
         "reliability": calibration.ReliabilityBin,
+        "output_evaluation": models.OutputEvaluation,
+        "scores": outputs.OutputScores,
+        "multi_label": multi_label.MultiLabelScores,
+        "label": multi_label.LabelScore,
+        "levels": levels.LevelScores,
+        "state": levels.StateScore,
+        "values": values.ValueScores,
+        "dimension": values.ValueScore,
+        "output_intervals": output_intervals.OutputIntervals,
     }
     assert chapters.keys() == documented.keys()
     for title, model in documented.items():

@@ -49,7 +49,7 @@ def drawing(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[list[int]]], None
     """`drawing(times)`: from now on the draws are these, each saying how often every person is drawn."""
 
     def drawing(times: list[list[int]]) -> None:
-        monkeypatch.setattr(bootstrap, "_draw", lambda units, draws, seed: iter([np.array(times)]))
+        monkeypatch.setattr(bootstrap, "draw", lambda units, draws, seed: iter([np.array(times)]))
 
     return drawing
 
@@ -89,7 +89,7 @@ def test_everything_of_a_drawn_person_comes_along(drawing) -> None:
 
 
 def test_as_many_are_drawn_as_there_are() -> None:
-    draws = np.concatenate(list(bootstrap._draw(7, 250, seed=0)))
+    draws = np.concatenate(list(bootstrap.draw(7, 250, seed=0)))
     assert draws.shape == (250, 7)
     assert (draws.sum(axis=1) == 7).all()
     assert draws.mean(axis=0) == pytest.approx(np.ones(7), abs=0.2)
