@@ -22,7 +22,7 @@ from shared_models.networks.model import EmotionModel
 _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")
 _NOTE = (
     "The surest right and the surest wrong answers, class by class. Place: the ninth of the picture with the most heat"
-    " (Grad-CAM of the answer). First, middle, last third: shares of the attention over time. It shows where the answer"
+    " (Grad-CAM of the answer). First, middle, last: shares of these thirds in the attention over time. It shows where the answer"
     " came from, not why."
 )
 
@@ -73,7 +73,7 @@ def examples_sheet(facts: Examples) -> Sheet:
     """One row an example."""
     return Sheet(
         "What the model looked at",
-        ("Sequence", "Is", "Called", "Confidence", "Place", "First third", "Middle", "Last third"),
+        ("No.", "Is", "Called", "Sure", "Place", "First", "Middle", "Last"),
         [_row(example) for example in facts.examples],
         _NOTE,
     )
