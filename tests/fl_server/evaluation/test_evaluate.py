@@ -61,7 +61,7 @@ def test_a_fresh_folder_evaluates_its_starting_weights_on_its_benchmark(fresh, e
     assert files_in(fresh) == before, "it only reads"
     model = facts["model"]
     assert (model["source"], model["round"]) == ("initial", None)
-    assert (model["hash"], model["parameters"]) == (weights_hash(starter.state_dict()), 570_024)
+    assert (model["hash"], model["parameters"]) == (weights_hash(starter.state_dict()), 641_090)
     assert (facts["data"]["spec"], facts["data"]["sequences"], facts["data"]["subjects"]) == (benchmark_faces, 12, 4)
     assert facts["data"]["trained_on"] == 0
     assert "no round yet" in facts["selection"]["how"]
