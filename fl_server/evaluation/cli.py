@@ -1,7 +1,7 @@
 """`fl-server evaluate`"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,10 @@ from fl_server.settings import parse_entries
 from shared_models.commandline import progress_by_stage
 from shared_models.data.sources import HELP
 from shared_models.errors import UsageError
+
+if TYPE_CHECKING:
+    from fl_server.evaluation.document import Document
+    from fl_server.evaluation.evaluate import Order
 
 app = typer.Typer()
 
@@ -48,31 +52,46 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Score a model on held-out data that nothing was chosen on: by emotion, with intervals and baselines."""
+    from fl_server.evaluation.evaluate import Order
     from fl_server.evaluation.show import show
     from fl_server.evaluation.write import check_name
     from shared_models.resources import use_threads
 
-    folder = FederationFolder(directory)
     if file is not None:
-        check_name(file)
+        check_name(file, pictures=compare is None)
     use_threads(threads)
+    folder = FederationFolder(directory)
     if compare is None:
-        from fl_server.evaluation.evaluate import Order
-        from fl_server.evaluation.evaluate import evaluate as evaluate_model
-        from fl_server.evaluation.sections import document_of
-
         if train_on or seeds or encoder or entry:
             raise UsageError("Only models that are compared are trained", fix="Name them with --compare")
-        with progress_by_stage() as follow:
-            document = document_of(evaluate_model(folder, Order(data, round_, weights, robustness, explain), follow))
-        show(document, file, as_json)
-        return
+        document = _of_one(folder, Order(data, round_, weights, robustness, explain))
+    else:
+        if round_ is not None or weights is not None or robustness or explain:
+            raise UsageError("A comparison is of the models that --compare names", fix="Name a weights file among them")
+        document = _of_several(folder, data, compare, train_on, seeds or "0", entry or [], encoder)
+    show(document, file, as_json)
+
+
+def _of_one(folder: FederationFolder, order: "Order") -> "Document":
+    from fl_server.evaluation.evaluate import evaluate as evaluate_model
+    from fl_server.evaluation.sections import document_of
+
+    with progress_by_stage() as follow:
+        return document_of(evaluate_model(folder, order, follow))
+
+
+def _of_several(
+    folder: FederationFolder,
+    data: str | None,
+    models: str,
+    train_on: str | None,
+    seeds: str,
+    entries: list[str],
+    encoder: Path | None,
+) -> "Document":
     from fl_server.evaluation.comparing import compare_in
     from fl_server.evaluation.comparison import parse_contest
     from fl_server.pretraining.recipe import recipe_with
 
-    if round_ is not None or weights is not None or robustness or explain:
-        raise UsageError("A comparison is of the models that --compare names", fix="Name a weights file among them")
-    recipe = recipe_with(parse_entries([f"recipe.{text}" for text in entry or []]).get("recipe", {}))
-    contest = parse_contest(compare, train_on, seeds or "0", recipe, encoder)
-    show(compare_in(folder, data, contest), file, as_json)
+    recipe = recipe_with(parse_entries([f"recipe.{text}" for text in entries]).get("recipe", {}))
+    return compare_in(folder, data, parse_contest(models, train_on, seeds, recipe, encoder))

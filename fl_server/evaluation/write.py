@@ -18,9 +18,10 @@ def write(document: Document, path: Path) -> None:
     atomic_write(path, _form_of(path)(document).encode(), 0o644)
 
 
-def check_name(path: Path) -> None:
-    """Raises what `write` raises for the name: before anything is scored."""
-    _form_of(path)
+def check_name(path: Path, *, pictures: bool) -> None:
+    """Raises what `write` raises for the name, before anything is scored; `pictures`: whether there will be one."""
+    if _form_of(path) is _as_picture and not pictures:
+        raise _no_picture()
 
 
 def as_html(document: Document) -> str:
@@ -70,8 +71,12 @@ def _as_json(document: Document) -> str:
 
 def _as_picture(document: Document) -> str:
     if document.picture is None:
-        raise UsageError("There is no picture of this", fix="Write it as .html, .md or .json")
+        raise _no_picture()
     return on_paper(document.picture.svg)
+
+
+def _no_picture() -> UsageError:
+    return UsageError("There is no picture of this", fix="Write it as .html, .md or .json")
 
 
 _FORMS: dict[str, Callable[[Document], str]] = {

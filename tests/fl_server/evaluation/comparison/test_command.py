@@ -56,6 +56,9 @@ def test_one_command_trains_scores_and_prints(run, tmp_path: Path, capsys) -> No
         (("--compare", "cnn", "--set", "epochs=3"), 2),
         (("--compare", "cnn", "--train-on", "nowhere"), 2),
         (("--compare", "missing.safetensors"), 12),
+        (("--compare", "cnn", "--out", "comparison.svg"), 2),
+        (("--compare", "cnn", "--explain", "3"), 2),
+        (("--seeds", "1,2"), 2),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_trained(run, tmp_path: Path, capsys, arguments, code: int) -> None:
