@@ -11,8 +11,8 @@ from fl_server.folder import FederationFolder
 from fl_server.models.listing import list_models
 from fl_server.models.precisions import FULL, Form, Precision, compare
 from fl_server.settings import load_settings
+from fl_server.starting_model import starting_model
 from shared_models.data.labels import scheme_by_name
-from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
 from shared_models.data.sources import parse_spec
 from shared_models.data.splits import load_benchmark
 from shared_models.errors import RoundError, UsageError
@@ -20,10 +20,8 @@ from shared_models.files import atomic_write, storage_errors
 from shared_models.networks.model import EmotionModel
 from shared_models.networks.onnx_export import TOLERANCE, export_onnx
 from shared_models.networks.outputs import CATEGORICAL
-from shared_models.networks.starter import initial_model
 from shared_models.networks.weights import WeightsHeader, load_model
 
-INPUT_SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
 Progress = Callable[[str, int, int], None]
 
 
@@ -115,8 +113,7 @@ def _of_file(weights: Path) -> _Source:
 def _of_round(folder: FederationFolder, round_: int | None) -> _Source:
     checkpoints = Checkpoints(folder.checkpoints)
     if not checkpoints.rounds() and not round_:  # the server has not started yet
-        start = load_settings(folder.settings).model
-        model, header, _ = initial_model(start.initial, start.name, start.scheme, INPUT_SHAPE)
+        model, header, _ = starting_model(load_settings(folder.settings).model)
         chosen = 0
     else:
         chosen = _marked(folder) if round_ is None else round_
