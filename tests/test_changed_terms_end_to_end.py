@@ -13,7 +13,7 @@ from fl_server.certificates import load_signing_key
 from fl_server.enrolment.registry import Registry
 from shared_models.privacy.events import RoundClosed
 from shared_models.privacy.ledger import read_ledger
-from tests.test_end_to_end import World, film, until, write_benchmark
+from tests.test_end_to_end import SETTINGS, World, film, until, write_benchmark
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 DEVICES = (0, 1)
@@ -89,7 +89,7 @@ def a_study_with_two_devices(world: World):
     for number, invitation in zip(DEVICES, json.loads(invited.stdout)["invitations"], strict=True):
         home = str(world.home(number))
         assert world.call("fl-client", "enrol", invitation, "--home", home, "--yes").returncode == 0
-        (world.home(number) / "config.toml").write_text("[node]\npoll_seconds = 0.3\nretry_seconds = 0.5\n")
+        (world.home(number) / "config.toml").write_text(SETTINGS)
         agree(world, number)
         video, script = film(world, 9001 + number, ["happiness", "sadness"])
         devices.append(world.start("fl-client", "run", "--home", home, "--camera", str(video), "--labels", str(script)))

@@ -175,7 +175,7 @@ def test_what_the_model_looked_at_by_keyboard(lively, open_page) -> None:
     page.tab.keyboard.press("Enter")
     page.tab.locator("h1", has_text="What did the model look at?").wait_for()
     assert page.tab.evaluate("document.querySelector('.looked').naturalWidth") == 8 * 104 + 8
-    assert "fear, likely" in page.text(".lead")
+    assert "fear, very likely" in page.text(".lead")
     lively.consent.pause()
     page.tab.get_by_role("link", name="Look again").press("Enter")
     page.tab.locator(".lead", has_text="camera is not looked at").wait_for()
