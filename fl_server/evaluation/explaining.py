@@ -22,8 +22,8 @@ from shared_models.networks.model import EmotionModel
 _ROWS, _COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")
 _NOTE = (
     "The surest right and the surest wrong answers, class by class. Place: the ninth of the picture with the most heat"
-    " (Grad-CAM of the answer). First, middle, last: shares of these thirds in the attention over time. It shows where the answer"
-    " came from, not why."
+    " (Grad-CAM of the answer). First, middle, last: shares of these thirds in the attention over time. It shows where"
+    " the answer came from, not why."
 )
 
 
