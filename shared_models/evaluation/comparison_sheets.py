@@ -12,15 +12,20 @@ _SCORES = {
 }
 
 
-def comparison_sheets(facts: Comparison) -> list[Sheet]:
-    """All models; how far each is from the first; F1, precision, recall, accuracy by emotion; how they were trained."""
-    against = [_differences(facts)] if len(facts.models) > 1 else []
-    return [_overall(facts), *against, *(_by_emotion(facts, score) for score in _SCORES), _training(facts)]
+def overall_sheets(facts: Comparison) -> list[Sheet]:
+    """All models, and how far each is from the first."""
+    return [_overall(facts), *([_differences(facts)] if len(facts.models) > 1 else [])]
+
+
+def emotion_sheets(facts: Comparison) -> list[Sheet]:
+    """F1, precision, recall and accuracy by emotion."""
+    return [_by_emotion(facts, score) for score in _SCORES]
 
 
 def _overall(facts: Comparison) -> Sheet:
+    means = ", means over seeds" if any(len(model.runs) > 1 for model in facts.models) else ""
     return Sheet(
-        "Models side by side",
+        "All emotions",
         ("Model", "Accuracy", "UAR", "ECE", "Macro F1", "95 %"),
         [
             (
@@ -30,8 +35,7 @@ def _overall(facts: Comparison) -> Sheet:
             )
             for model in facts.models
         ],
-        f"Means over seeds, on {facts.sequences} sequences. 95 %: bootstrap over {facts.units}"
-        f" {UNIT_WORDS[facts.unit]}.",
+        f"On {facts.sequences} sequences{means}. 95 %: bootstrap over {facts.units} {UNIT_WORDS[facts.unit]}.",
     )
 
 
@@ -49,7 +53,7 @@ def _difference_row(model: ComparedModel) -> Row:
     if model.difference is None:  # the first model alone has none
         return (model.name, *[ABSENT] * 3)
     found = model.difference.macro_f1
-    by_run = " ".join(f"{value:+.3f}" for value in model.difference.by_run) or ABSENT
+    by_run = ", ".join(f"{value:+.3f}" for value in model.difference.by_run) or ABSENT
     return (model.name, f"{found.value:+.3f}", interval_words(found, "+.3f"), by_run)
 
 
@@ -64,16 +68,3 @@ def _by_emotion(facts: Comparison, score: str) -> Sheet:
         for emotion, support in facts.support.items()
     ]
     return Sheet(title, ("Emotion", "Support", *(model.name for model in facts.models)), rows, note)
-
-
-def _training(facts: Comparison) -> Sheet:
-    rows = [(model.name, f"{model.parameters:,}", model.encoder, _seeds(model)) for model in facts.models]
-    note = ""
-    if facts.training:
-        recipe = ", ".join(f"{name} {value}" for name, value in facts.training.recipe.items())
-        note = f"On the training part of {facts.training.data}, all by one recipe: {recipe}."
-    return Sheet("How the models were trained", ("Model", "Parameters", "Encoder", "Seeds"), rows, note)
-
-
-def _seeds(model: ComparedModel) -> str:
-    return ", ".join(str(run.seed) for run in model.runs if run.seed is not None) or ABSENT

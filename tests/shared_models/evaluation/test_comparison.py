@@ -10,7 +10,7 @@ from rich.console import Console
 from shared_models.data.labels import scheme_by_name
 from shared_models.errors import DataError
 from shared_models.evaluation.comparison import Answers, Comparison, Entry, SameTraining, compare
-from shared_models.evaluation.comparison_sheets import comparison_sheets
+from shared_models.evaluation.comparison_sheets import emotion_sheets, overall_sheets
 from shared_models.evaluation.metrics import score
 from shared_models.evaluation.resampling import Estimate, interval_words
 
@@ -101,8 +101,8 @@ def test_it_outlives_json(facts: Comparison) -> None:
 
 
 def test_the_sheets_hold_every_number(facts: Comparison) -> None:
-    sheets = {sheet.title: sheet for sheet in comparison_sheets(facts)}
-    overall = {row[0]: row for row in sheets["Models side by side"].rows}
+    sheets = {sheet.title: sheet for sheet in overall_sheets(facts) + emotion_sheets(facts)}
+    overall = {row[0]: row for row in sheets["All emotions"].rows}
     against = {row[0]: row for row in sheets["Macro F1 above cnn"].rows}
     for column, model in enumerate(facts.models, start=2):
         values = (model.accuracy, model.uar, model.ece, model.macro_f1.value)
@@ -114,24 +114,13 @@ def test_the_sheets_hold_every_number(facts: Comparison) -> None:
             assert {row[0]: row[column] for row in sheet.rows} == expected | {"fear": "-"}
         if model.difference:
             found = model.difference.macro_f1
-            by_seed = " ".join(f"{value:+.3f}" for value in model.difference.by_run) or "-"
+            by_seed = ", ".join(f"{value:+.3f}" for value in model.difference.by_run) or "-"
             assert against[model.name][1:] == (f"{found.value:+.3f}", interval_words(found, "+.3f"), by_seed)
-
-
-def test_the_last_sheet_says_how_they_were_trained(facts: Comparison) -> None:
-    sheet = comparison_sheets(facts)[-1]
-    assert list(sheet.rows) == [
-        ("cnn", "100", "trained as cnn", "1, 2"),
-        ("cnn-lstm", "12,345", "trained as cnn", "3, 4"),
-        ("efficientnet-lstm", "4,730,500", "as the file has it", "-"),
-    ]
-    assert "synthetic" in sheet.note
-    assert "frame_epochs 12, bfloat16 False, loss focal" in sheet.note
 
 
 def test_three_models_fit_eighty_columns(facts: Comparison) -> None:
     console = Console(file=StringIO(), width=80)
-    for sheet in comparison_sheets(facts):
+    for sheet in overall_sheets(facts) + emotion_sheets(facts):
         console.print(sheet.for_terminal())
     lines = console.file.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
@@ -139,13 +128,19 @@ def test_three_models_fit_eighty_columns(facts: Comparison) -> None:
 
 
 def test_a_single_model_is_above_nothing() -> None:
-    titles = [sheet.title for sheet in comparison_sheets(compare([WEAK], TARGETS, CLASSES, SUBJECTS))]
+    titles = [sheet.title for sheet in overall_sheets(compare([WEAK], TARGETS, CLASSES, SUBJECTS))]
     assert not any("above" in title for title in titles)
 
 
 def test_without_people_sequences_are_drawn_and_the_note_says_so() -> None:
-    sheets = comparison_sheets(compare([WEAK, STRONG], TARGETS, CLASSES, (None,) * COUNT))
-    assert all("bootstrap over" in sheet.note and "84 sequences" in sheet.note for sheet in sheets[:2])
+    sheets = overall_sheets(compare([WEAK, STRONG], TARGETS, CLASSES, (None,) * COUNT))
+    assert all("bootstrap over" in sheet.note and "84 sequences" in sheet.note for sheet in sheets)
+
+
+def test_means_are_called_so_where_a_model_has_several_runs() -> None:
+    several, one = (compare([entry], TARGETS, CLASSES, SUBJECTS) for entry in (STRONG, SINGLE))
+    assert "means over seeds" in overall_sheets(several)[0].note
+    assert "means" not in overall_sheets(one)[0].note
 
 
 def test_answers_that_are_no_distribution_are_refused() -> None:

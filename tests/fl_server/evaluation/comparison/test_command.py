@@ -42,9 +42,11 @@ def test_one_command_trains_scores_and_prints(run, tmp_path: Path, capsys) -> No
 
     assert run("--compare", "cnn,rnn,cnn-lstm", "--seeds", "3,4", *SHORT) == 0
     shown = capsys.readouterr()
-    assert "Models side by side" in shown.out
+    assert "All emotions" in shown.out
     assert "F1 by emotion" in shown.out
-    assert "frame_epochs 1," in " ".join(shown.out.split())
+    said = " ".join(shown.out.split())
+    assert "frame_epochs 1," in said
+    assert all(f"{model.parameters:,} parameters; encoder: {model.encoder}" in said for model in facts.models)
     assert "temporal" not in shown.err, "what is there is not trained again"
 
 
