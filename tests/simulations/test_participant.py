@@ -91,10 +91,10 @@ def test_a_label_that_no_scheme_has_is_named_with_its_line(manifest, simulate) -
 
 
 class Flat(nn.Module):
-    """A frame's 16 pixels are its features."""
+    """A frame's 16 pixels are its features, from -4 to 4 about gray: an encoder's are about zero too."""
 
     def forward(self, frames: Tensor) -> Tensor:
-        return frames.flatten(1)
+        return 8 * (frames.flatten(1) - 0.5)
 
 
 def dots(people: int, seed: int) -> list[Sequences]:
@@ -103,8 +103,8 @@ def dots(people: int, seed: int) -> list[Sequences]:
     for _ in range(people):
         size, known, look = rng.integers(1, 9), rng.permutation(3)[:2], rng.normal(0, 15, 16)
         labels = rng.choice(known, size)
-        pixels = 40 + look + rng.normal(0, 25, (size, 16))
-        pixels[np.arange(size), labels] += 150
+        pixels = 128 + look + rng.normal(0, 25, (size, 16))
+        pixels[np.arange(size), labels] += 70
         frames = np.repeat(pixels.clip(0, 255).astype(np.uint8).reshape(size, 1, 1, 4, 4), 2, axis=1)
         made.append(Sequences(CLASSES, frames, np.eye(3, dtype=np.float32)[labels], (None,) * size, ("",) * size))
     return made
@@ -129,24 +129,34 @@ def gap() -> Callable[..., tuple[float, float, float]]:
         defaults.algorithm, [], unit="participant", epsilon=8.0, delta=1e-5, **defaults.policy
     )
 
-    def measure(**changed: object) -> tuple[float, float, float]:
-        survivors = int((defaults.survivors or 0) * PEOPLE)
-        told = {"participations": defaults.rounds, "min_survivors": survivors} | changed
-        policy = settings.model_copy(update=told).calibrated("flat", CLASSES.name, "classifier")
+    told = {"participations": defaults.rounds, "min_survivors": int((defaults.survivors or 0) * PEOPLE)}
+
+    def trained(noise: bool, **changed: object) -> float:
+        policy = settings.model_copy(update=told | changed).calibrated("flat", CLASSES.name, "classifier")
         engine = LocalEngine(model, devices, 0, Conduct(aggregation))
-        trained = [engine.train(p, defaults.rounds, PEOPLE).model for p in (policy, policy.without_noise())]
-        before, private, reference = (benchmark.score(m).uar for m in (model, *trained))
-        return before, private, reference
+        done = engine.train(policy if noise else policy.without_noise(), defaults.rounds, PEOPLE)
+        return benchmark.score(done.model).uar
+
+    before, reference = benchmark.score(model).uar, trained(noise=False)
+
+    def measure(**changed: object) -> tuple[float, float, float]:
+        return before, trained(noise=True, **changed), reference
 
     return measure
 
 
+# Both tests draw the line at a cost of .04 of UAR. Over 200 seeds of noise the defaults cost .002 (standard deviation
+# .009) and never .04; noise for two survivors costs .25 (.09), and less than .04 in 1 of 200.
+COSTLY = 0.04
+
+
 def test_at_epsilon_8_a_hundred_people_teach_nearly_as_much_as_without_noise(gap) -> None:
     before, private, reference = gap()
-    assert reference > before + 0.1
-    assert private > reference - 0.02
+    assert before < 0.6
+    assert reference > 0.91, "it is .928; .896 with fedavg, .821 after three rounds"
+    assert private > reference - COSTLY
 
 
 def test_noise_for_two_survivors_among_a_hundred_would_cost_far_more(gap) -> None:
     _, private, reference = gap(min_survivors=2)
-    assert private < reference - 0.05
+    assert private < reference - COSTLY
