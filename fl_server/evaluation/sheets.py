@@ -8,6 +8,7 @@ from fl_server.evaluation.facts import Evaluation, OutputEvaluation
 from shared_models.evaluation.bootstrap import Interval, Intervals
 from shared_models.evaluation.output_intervals import OutputIntervals
 from shared_models.evaluation.outputs import output_sheet
+from shared_models.evaluation.resampling import WITHOUT_WIDTH
 from shared_models.evaluation.sheets import Row, Sheet
 
 _ABSENT = "-"
@@ -105,7 +106,7 @@ def _certain(intervals: Intervals) -> str:
     of_f1 = [scores.f1 for scores in intervals.per_class.values() if scores.f1]
     if all(interval.low < interval.high for interval in of_f1):
         return ""
-    return " An interval without width: all or none were right here, which does not say that it will stay so."
+    return f" {WITHOUT_WIDTH}"
 
 
 def _spread(facts: Evaluation) -> str:

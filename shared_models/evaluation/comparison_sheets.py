@@ -1,7 +1,7 @@
 """A comparison as people read it: one table of all models, and one a score with an emotion a row, a model a column."""
 
 from shared_models.evaluation.comparison import ComparedModel, Comparison
-from shared_models.evaluation.resampling import ABSENT, UNIT_WORDS, interval_words
+from shared_models.evaluation.resampling import ABSENT, UNIT_WORDS, WITHOUT_WIDTH, interval_words
 from shared_models.evaluation.sheets import Row, Sheet
 
 _SCORES = {
@@ -24,6 +24,8 @@ def emotion_sheets(facts: Comparison) -> list[Sheet]:
 
 def _overall(facts: Comparison) -> Sheet:
     means = ", means over seeds" if any(len(model.runs) > 1 for model in facts.models) else ""
+    ends = [(model.macro_f1.low, model.macro_f1.high) for model in facts.models]
+    certain = f" {WITHOUT_WIDTH}" if any(low == high is not None for low, high in ends) else ""
     return Sheet(
         "All emotions",
         ("Model", "Accuracy", "UAR", "ECE", "Macro F1", "95 %"),
@@ -35,7 +37,7 @@ def _overall(facts: Comparison) -> Sheet:
             )
             for model in facts.models
         ],
-        f"On {facts.sequences} sequences{means}. 95 %: bootstrap over {facts.units} {UNIT_WORDS[facts.unit]}.",
+        f"On {facts.sequences} sequences{means}. 95 %: bootstrap over {facts.units} {UNIT_WORDS[facts.unit]}.{certain}",
     )
 
 

@@ -24,6 +24,7 @@ Unit = Literal["subject", "sequence"]
 UNIT_WORDS: dict[Unit, str] = {"subject": "people", "sequence": "sequences"}
 ABSENT = "-"
 """The cell of a table that has nothing to say."""
+WITHOUT_WIDTH = "An interval without width: all or none were right here, which does not say that it will stay so."
 _ALL = slice(None)
 
 

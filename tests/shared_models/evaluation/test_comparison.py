@@ -143,6 +143,13 @@ def test_means_are_called_so_where_a_model_has_several_runs() -> None:
     assert "means" not in overall_sheets(one)[0].note
 
 
+def test_an_interval_without_width_promises_nothing() -> None:
+    perfect = replace(SINGLE, runs=[replace(SINGLE.runs[0], probabilities=np.eye(7)[TARGETS])])
+    sure, unsure = (compare([entry], TARGETS, CLASSES, SUBJECTS) for entry in (perfect, SINGLE))
+    assert "without width" in overall_sheets(sure)[0].note
+    assert "without width" not in overall_sheets(unsure)[0].note
+
+
 def test_answers_that_are_no_distribution_are_refused() -> None:
     broken = Entry("cnn", 1, "", [Answers("", 0, "", np.ones((COUNT, 7)))])
     with pytest.raises(DataError, match="sum to 1"):
