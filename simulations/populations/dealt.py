@@ -30,7 +30,7 @@ _SCHEMES = {
 }
 _DEFAULT_SCHEME = "basic-7"
 _MANIFEST_SCHEMES = "basic-8", "learner-4x4"
-"""basic-8 for any emotions: its starter weights have seen faces of people, those for basic-7 only rendered ones."""
+"""basic-8 for any emotions: it is basic-7 with contempt."""
 
 
 def scheme_of(spec: DataSpec) -> LabelScheme:
