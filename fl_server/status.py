@@ -4,7 +4,6 @@ import datetime as dt
 import shutil
 
 from cryptography import x509
-from pydantic import BaseModel, ConfigDict
 
 from fl_server.enrolment.registry import Registry
 from fl_server.folder import FederationFolder
@@ -13,19 +12,14 @@ from fl_server.phase import Phase
 from fl_server.refusals import Refusals
 from fl_server.round_summary import RoundSummary, read_rounds
 from fl_server.settings import Settings, load_settings
+from shared_models.documented import Documented
 from shared_models.errors import CheckpointError
 from shared_models.files import is_held
 
 _DAY_SECONDS = 24 * 3600
 
 
-class _Facts(BaseModel):
-    """The text below a field is its documentation; docs/status.md lists every one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Score(_Facts):
+class Score(Documented):
     """What the global model scores on the benchmark."""
 
     accuracy: float
@@ -42,7 +36,7 @@ class Score(_Facts):
     """F1 of the last model by emotion"""
 
 
-class Status(_Facts):
+class Status(Documented):
     """Where a federation stands."""
 
     study: str

@@ -8,11 +8,12 @@ from base64 import b64encode
 
 import numpy as np
 from markupsafe import Markup
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fl_server.report.blocks import Picture
 from fl_server.report.svg import picture
 from shared_models.data.sequences import Sequences
+from shared_models.documented import Documented
 from shared_models.evaluation.examples import surest
 from shared_models.evaluation.explanation import Explanation, by_third, explain
 from shared_models.evaluation.sheets import Sheet
@@ -27,13 +28,7 @@ _NOTE = (
 )
 
 
-class _Facts(BaseModel):
-    """The text below a field is its documentation; docs/explanation.md lists every one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Example(_Facts):
+class Example(Documented):
     """One sequence, and what the model's answer to it hangs on."""
 
     index: int
@@ -50,7 +45,7 @@ class Example(_Facts):
     """the ninth of the picture with the most heat, such as `["lower", "centre"]`; `null` where there is none"""
 
 
-class Examples(_Facts):
+class Examples(Documented):
     """Sequences that the model was surest of."""
 
     examples: list[Example]

@@ -2,9 +2,8 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from fl_server.evaluation.explaining import Examples
+from shared_models.documented import Documented
 from shared_models.evaluation.bootstrap import Intervals
 from shared_models.evaluation.calibration import ReliabilityBin
 from shared_models.evaluation.groups import Trait
@@ -14,13 +13,7 @@ from shared_models.evaluation.robustness import Robustness
 from shared_models.evaluation.scores import Scores
 
 
-class _Facts(BaseModel):
-    """The text below a field is its documentation; docs/evaluation.md lists every one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Data(_Facts):
+class Data(Documented):
     """What the model was scored on."""
 
     spec: str
@@ -39,7 +32,7 @@ class Data(_Facts):
     """sequences that the weights were trained on before any device, and that were left out; `null` where not known"""
 
 
-class Model(_Facts):
+class Model(Documented):
     """What was scored."""
 
     name: str
@@ -60,7 +53,7 @@ class Model(_Facts):
     """what the weights were trained on before any device, in words"""
 
 
-class Selection(_Facts):
+class Selection(Documented):
     """How the model came to be the one, so that a reader can judge whether its scores were sought out."""
 
     how: str
@@ -73,7 +66,7 @@ class Selection(_Facts):
     """whether choosing and reporting fell on the same data: such scores are too good to be believed as they stand"""
 
 
-class BaselineScores(_Facts):
+class BaselineScores(Documented):
     """The scores of answers that need no picture."""
 
     accuracy: float
@@ -84,7 +77,7 @@ class BaselineScores(_Facts):
     """its macro F1"""
 
 
-class Baselines(_Facts):
+class Baselines(Documented):
     """What the scores stand beside."""
 
     majority: BaselineScores
@@ -93,7 +86,7 @@ class Baselines(_Facts):
     """for each person the class that this person shows most often; `null` where not everybody is named"""
 
 
-class _Evaluated(_Facts):
+class _Evaluated(Documented):
     """One model on one data source."""
 
     study: str

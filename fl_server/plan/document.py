@@ -1,16 +1,11 @@
 """The plan as one typed document: all that its tables and page show."""
 
-from pydantic import BaseModel, ConfigDict
-
+from shared_models.documented import Documented
 from shared_models.privacy.claims import Observer
 from shared_models.privacy.mechanism import Unit
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Cost(_Part):
+class Cost(Documented):
     """What taking part in so many rounds costs, at most."""
 
     participations: int
@@ -21,7 +16,7 @@ class Cost(_Part):
     """how often in 100 the best guesser is right, at most"""
 
 
-class PlannedClaim(_Part):
+class PlannedClaim(Documented):
     """One promise, and everybody that it holds against with the same figures."""
 
     unit: Unit
@@ -32,7 +27,7 @@ class PlannedClaim(_Part):
     """what the promise stands on, or why there is none"""
 
 
-class Change(_Part):
+class Change(Documented):
     """What would be different if one setting were."""
 
     change: str
@@ -43,7 +38,7 @@ class Change(_Part):
     """from the simulated studies nearest to it; None where none is near"""
 
 
-class PlannedUtility(_Part):
+class PlannedUtility(Documented):
     """The average recall (UAR) of simulated studies of one size and epsilon, over their seeds."""
 
     devices: int
@@ -53,7 +48,7 @@ class PlannedUtility(_Part):
     uar_best: float
 
 
-class Target(_Part):
+class Target(Documented):
     """From which size on an epsilon is worth asking for."""
 
     epsilon: float
@@ -61,7 +56,7 @@ class Target(_Part):
     """None where training made the model worse with some seed at every size that was simulated"""
 
 
-class Plan(_Part):
+class Plan(Documented):
     """What the policy costs, what it is expected to bring, and what would change both."""
 
     study: str

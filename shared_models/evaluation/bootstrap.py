@@ -8,8 +8,8 @@ between the 2.5th and the 97.5th percentile of the scores of the draws: Efron an
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from shared_models.documented import Documented
 from shared_models.evaluation.calibration import BINS, bin_of
 from shared_models.evaluation.confusion import rates_of, share
 from shared_models.evaluation.resampling import DRAWS, SEED, Unit, draw, unit_of, units_of
@@ -17,13 +17,7 @@ from shared_models.evaluation.resampling import DRAWS, SEED, Unit, draw, unit_of
 LEVEL = 0.95
 
 
-class _Facts(BaseModel):
-    """The text below a field is its documentation; docs/evaluation.md lists every one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Interval(_Facts):
+class Interval(Documented):
     """Between which values a score lies."""
 
     low: float
@@ -32,7 +26,7 @@ class Interval(_Facts):
     """its upper end"""
 
 
-class ClassIntervals(_Facts):
+class ClassIntervals(Documented):
     """Of one class, over the draws that hold it."""
 
     recall: Interval | None
@@ -41,7 +35,7 @@ class ClassIntervals(_Facts):
     """of the F1"""
 
 
-class Intervals(_Facts):
+class Intervals(Documented):
     """Percentile intervals of the bootstrap. Each is `null` where there are fewer than two units to draw from."""
 
     level: float

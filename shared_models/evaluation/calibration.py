@@ -1,17 +1,15 @@
 """Whether a model's confidence is what it is worth: 15 bins of confidence, and in each how often the model is right."""
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from shared_models.documented import Documented
 from shared_models.evaluation.confusion import share
 
 BINS = 15
 
 
-class ReliabilityBin(BaseModel):
+class ReliabilityBin(Documented):
     """The sequences on which the model's confidence lies in one bin."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     up_to: float
     """upper edge of the bin, which belongs to it; the lower one is that of the bin before"""

@@ -4,20 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from shared_models.documented import Documented
 from shared_models.evaluation.confusion import rates_of
 from shared_models.evaluation.metrics import Metrics, score
 from shared_models.evaluation.resampling import Estimate, Unit, count_by_unit, estimate, macro_f1, unit_of, units_of
 
 
-class _Facts(BaseModel):
-    """The text below a field is its documentation; docs/comparison.md lists every one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class EmotionScore(_Facts):
+class EmotionScore(Documented):
     """One emotion against all others."""
 
     accuracy: float
@@ -30,7 +24,7 @@ class EmotionScore(_Facts):
     """harmonic mean of precision and recall"""
 
 
-class ComparedRun(_Facts):
+class ComparedRun(Documented):
     """One set of weights, and what it scores."""
 
     weights: str
@@ -43,7 +37,7 @@ class ComparedRun(_Facts):
     """all its scores, as a round's"""
 
 
-class Difference(_Facts):
+class Difference(Documented):
     """How much more macro F1 than the first model."""
 
     macro_f1: Estimate
@@ -52,7 +46,7 @@ class Difference(_Facts):
     """each run's to the first model's run of the same place; empty where they have not equally many"""
 
 
-class ComparedModel(_Facts):
+class ComparedModel(Documented):
     """One architecture, and the means over its runs."""
 
     name: str
@@ -77,7 +71,7 @@ class ComparedModel(_Facts):
     """`null` for the first model"""
 
 
-class SameTraining(_Facts):
+class SameTraining(Documented):
     """How all models that were named were trained."""
 
     data: str
@@ -88,7 +82,7 @@ class SameTraining(_Facts):
     """every entry of the recipe"""
 
 
-class Comparison(_Facts):
+class Comparison(Documented):
     """Models side by side."""
 
     sequences: int

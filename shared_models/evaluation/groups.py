@@ -6,9 +6,9 @@ Numbers are given where a group is large enough to carry them; those of a small 
 from functools import partial
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from shared_models.data.sequences import Sequences
+from shared_models.documented import Documented
 from shared_models.evaluation.resampling import (
     ABSENT,
     DRAWS,
@@ -29,13 +29,7 @@ from shared_models.evaluation.sheets import Row, Sheet
 MIN_SUBJECTS, MIN_SEQUENCES, MIN_CLASSES = 5, 20, 2
 
 
-class _Facts(BaseModel):
-    """The text below a field is its documentation; docs/robustness.md lists every one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class GroupScores(_Facts):
+class GroupScores(Documented):
     """What a model scores on one group."""
 
     subjects: int
@@ -50,7 +44,7 @@ class GroupScores(_Facts):
     """mean F1 of the classes that are compared"""
 
 
-class Group(_Facts):
+class Group(Documented):
     """The people of one value of a trait, such as `female`."""
 
     value: str
@@ -59,7 +53,7 @@ class Group(_Facts):
     """`null` where there are too few people, sequences or classes to judge"""
 
 
-class Gap(_Facts):
+class Gap(Documented):
     """How far the group that is served worst lies behind the one that is served best."""
 
     best: str
@@ -70,7 +64,7 @@ class Gap(_Facts):
     """of the best minus of the worst; the interval is of these two, and goes below 0 where draws turn them around"""
 
 
-class Trait(_Facts):
+class Trait(Documented):
     """What the data tells people apart by, such as `gender`."""
 
     name: str

@@ -4,18 +4,16 @@ from statistics import fmean
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from shared_models.documented import Documented
 from shared_models.evaluation.metrics import score
 from shared_models.evaluation.sheets import Figures, Row
 
 _HALF = 0.5
 
 
-class LevelScore(BaseModel):
+class LevelScore(Documented):
     """How well a level is told that is one of a few."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     accuracy: float
     """share of the sequences whose level is met"""
@@ -34,10 +32,8 @@ class StateScore(LevelScore):
     """counts, row = true level, column = answered level"""
 
 
-class LevelScores(BaseModel):
+class LevelScores(Documented):
     """Every state, in the scheme's order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     headings: ClassVar[Row] = ("State", "Accuracy", "UAR", "MAE", "Kappa")
 

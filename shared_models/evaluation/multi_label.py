@@ -4,17 +4,15 @@ from statistics import fmean
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from shared_models.documented import Documented
 from shared_models.evaluation.sheets import Figures, Row
 
 _HALF = 0.5
 
 
-class LabelScore(BaseModel):
+class LabelScore(Documented):
     """One class, answered where its probability is at least a half. All are 0 where it is nowhere in the targets."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     average_precision: float
     """of the order that the probabilities put the sequences in; of a guess it is the share that has the class"""
@@ -28,10 +26,8 @@ class LabelScore(BaseModel):
     """in how many sequences it is"""
 
 
-class MultiLabelScores(BaseModel):
+class MultiLabelScores(Documented):
     """Every class, in the scheme's order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     headings: ClassVar[Row] = ("Class", "Support", "AP", "Precision", "Recall", "F1", "All right")
 

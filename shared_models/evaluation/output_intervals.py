@@ -1,18 +1,16 @@
 """How far the scores of an output that is not categorical would move with other people, drawn as in `bootstrap`."""
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from shared_models.data.sequences import Sequences
+from shared_models.documented import Documented
 from shared_models.evaluation.bootstrap import LEVEL, Interval, between
 from shared_models.evaluation.outputs import scores_of
 from shared_models.evaluation.resampling import DRAWS, SEED, Unit, draw, unit_of, units_of
 
 
-class OutputIntervals(BaseModel):
+class OutputIntervals(Documented):
     """Percentile intervals of the bootstrap."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     level: float
     """the share of draws that lies in each interval"""

@@ -3,10 +3,11 @@
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from shared_models.data.labels import LabelScheme
 from shared_models.data.sequences import Sequences
+from shared_models.documented import Documented
 from shared_models.errors import DataError
 from shared_models.evaluation.guesses import own_usual, usual
 from shared_models.evaluation.levels import LevelScores, score_levels
@@ -19,10 +20,8 @@ Scores = Annotated[MultiLabelScores | LevelScores | ValueScores, Field(discrimin
 _NOTE = "Usual: always answering what is usual in these data. Own: what is usual for each person in them."
 
 
-class OutputScores(BaseModel):
+class OutputScores(Documented):
     """Scores of a model, and on the same sequences of who answers without looking."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     model: Scores
     """the model's"""

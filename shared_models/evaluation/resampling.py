@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from shared_models.documented import Documented
 from shared_models.evaluation.confusion import rates_of, share
 
 DRAWS, SEED = 1000, 0
@@ -28,10 +28,8 @@ WITHOUT_WIDTH = "An interval without width: all or none were right here, which d
 _ALL = slice(None)
 
 
-class Estimate(BaseModel):
+class Estimate(Documented):
     """A score, or the difference of two."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     value: float
     """as measured"""

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from shared_models.data.sequences import Sequences
+from shared_models.documented import Documented
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.corruptions import CORRUPTIONS, DROPPED_FRAMES, Corruption, corrupt
 from shared_models.evaluation.metrics import score
@@ -32,13 +32,7 @@ _STAGE = "robustness"
 _COMPARED = {"accuracy": accuracy, "uar": uar, "macro_f1": macro_f1}
 
 
-class _Facts(BaseModel):
-    """The text below a field is its documentation; docs/robustness.md lists every one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class SliceScores(_Facts):
+class SliceScores(Documented):
     """What a model scores on one form of the benchmark."""
 
     accuracy: float
@@ -51,7 +45,7 @@ class SliceScores(_Facts):
     """expected calibration error, 15 bins"""
 
 
-class Change(_Facts):
+class Change(Documented):
     """Corrupted minus clean."""
 
     accuracy: Estimate
@@ -64,7 +58,7 @@ class Change(_Facts):
     """of the calibration error; above 0 where the model loses"""
 
 
-class Slice(_Facts):
+class Slice(Documented):
     """One corruption at one severity."""
 
     slice: str
@@ -77,7 +71,7 @@ class Slice(_Facts):
     """against the clean one, with paired intervals"""
 
 
-class Robustness(_Facts):
+class Robustness(Documented):
     """The scores on the benchmark as it is, and on each corrupted form of it."""
 
     sequences: int

@@ -1,19 +1,13 @@
 """A model's scores as `fl-server evaluate` and `fl-sim run` write them: what a benchmark says, in full."""
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from shared_models.documented import Documented
 from shared_models.evaluation.confusion import rates_of
 from shared_models.evaluation.metrics import Metrics, SubjectSpread
 
 
-class _Facts(BaseModel):
-    """The text below a field is its documentation; docs/evaluation.md lists every one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class ClassScores(_Facts):
+class ClassScores(Documented):
     """One class against all others."""
 
     accuracy: float
@@ -28,7 +22,7 @@ class ClassScores(_Facts):
     """sequences of this class; 0 where the data has none"""
 
 
-class Scores(_Facts):
+class Scores(Documented):
     """What one model scores on one data set."""
 
     accuracy: float

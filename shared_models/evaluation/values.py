@@ -4,15 +4,13 @@ from statistics import fmean
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from shared_models.documented import Documented
 from shared_models.evaluation.sheets import Figures, Row
 
 
-class ValueScore(BaseModel):
+class ValueScore(Documented):
     """One dimension. The first two are 0 where targets or answers do not vary."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     ccc: float
     """concordance, -1 to 1: 1 where all answers are right, which no shift or scale of them is"""
@@ -22,10 +20,8 @@ class ValueScore(BaseModel):
     """root mean squared error, in the unit of the values, whose whole range is 2"""
 
 
-class ValueScores(BaseModel):
+class ValueScores(Documented):
     """Every dimension, in the scheme's order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     headings: ClassVar[Row] = ("Dimension", "CCC", "Pearson", "RMSE")
 
