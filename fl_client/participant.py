@@ -23,7 +23,7 @@ from fl_client.labels import PSEUDO
 from fl_client.settings import Limits
 from fl_client.training import local_update
 from shared_models.data.labels import scheme_by_name
-from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
+from shared_models.data.sequences import INPUT_SHAPE
 from shared_models.errors import WireError
 from shared_models.networks.features import FeatureCache, Shelf
 from shared_models.networks.registry import build_model
@@ -152,7 +152,7 @@ class Participant:
         header = WeightsHeader(
             model=self._policy.model,
             scheme=self._policy.scheme,
-            input_shape=(SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE),
+            input_shape=INPUT_SHAPE,
             training_data=f"the model of the study {task.study} before its round {task.round}",
         )
         save_model(self._keep_model, self._model, header)

@@ -12,7 +12,7 @@ import torch
 from fl_server.aggregation import rule_by_settings
 from fl_server.settings import AggregationSettings, PolicySettings
 from shared_models.data.labels import scheme_by_name
-from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
+from shared_models.data.sequences import INPUT_SHAPE
 from shared_models.data.sources import DataSpec, parse_spec
 from shared_models.errors import UsageError
 from shared_models.evaluation.baselines import per_person_baseline
@@ -33,7 +33,6 @@ from simulations.populations import Plan, Population, populate, scheme_of, seen_
 from simulations.result import Stopwatch, claim_rows, versions, write_result
 
 Progress = Callable[[str, int, int], None]
-INPUT_SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
 
 
 @dataclass(frozen=True)

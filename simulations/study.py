@@ -25,11 +25,11 @@ from fl_server.folder import FederationFolder
 from fl_server.round_summary import RoundSummary, scores_of
 from fl_server.settings import load_settings
 from fl_server.setup import create_federation
-from fl_server.starting_model import INPUT_SHAPE
 from fl_server.verify.evidence import SIMULATED
 from fl_server.verify.lines import as_lines
 from shared_models.commandline import err, out
 from shared_models.data.labels import scheme_by_name
+from shared_models.data.sequences import INPUT_SHAPE
 from shared_models.data.sources import parse_spec
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.files import append_line

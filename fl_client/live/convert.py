@@ -34,7 +34,7 @@ def _not_ready(why: str) -> ModelError:
 
 
 def main(initial: str, model: str, scheme: str) -> int:
-    from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
+    from shared_models.data.sequences import INPUT_SHAPE
     from shared_models.networks.onnx_export import export_step
     from shared_models.networks.registry import build_model
     from shared_models.networks.starter import initial_model
@@ -42,12 +42,13 @@ def main(initial: str, model: str, scheme: str) -> int:
     from shared_models.resources import use_one_core
 
     use_one_core()
-    shape = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
     try:
         StreamingStep(build_model(model, classes=1))  # a model that does not stream is named before weights are missed
-        weights, header, _ = initial_model(initial, model, scheme, shape)
-        if header.input_shape != shape:
-            raise ModelError("The weights are for crops of another size", why=f"{header.input_shape}, not {shape}")
+        weights, header, _ = initial_model(initial, model, scheme, INPUT_SHAPE)
+        if header.input_shape != INPUT_SHAPE:
+            raise ModelError(
+                "The weights are for crops of another size", why=f"{header.input_shape}, not {INPUT_SHAPE}"
+            )
         step = export_step(weights, header)
     except AttuneError as error:
         print(error, file=sys.stderr)

@@ -10,7 +10,7 @@ from fl_client.home import Home
 from fl_client.live.model import ModelSource
 from fl_client.live.reader import LiveReader
 from shared_models.data.labels import scheme_by_name
-from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
+from shared_models.data.sequences import INPUT_SHAPE
 from shared_models.evaluation.explanation import Explanation, explain
 from shared_models.evaluation.strip import strip
 from shared_models.networks.model import EmotionModel
@@ -48,5 +48,4 @@ class WindowExplainer:
             return Explained(scheme_by_name(self._policy.scheme).classes, explanation, strip(frames, explanation))
 
     def _load(self, initial: str) -> EmotionModel:
-        shape = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
-        return initial_model(initial, self._policy.model, self._policy.scheme, shape)[0]
+        return initial_model(initial, self._policy.model, self._policy.scheme, INPUT_SHAPE)[0]

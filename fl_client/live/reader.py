@@ -14,7 +14,7 @@ from fl_client.live.model import ModelSource
 from fl_client.live.permission import require_live_reading
 from fl_client.live.reading import Reading
 from fl_client.live.streams import WindowStreams
-from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
+from shared_models.data.sequences import INPUT_SHAPE, SEQUENCE_FRAMES
 from shared_models.errors import AttuneError, ModelError
 from shared_models.privacy.policy import Policy
 
@@ -48,7 +48,7 @@ class LiveReader:
         self._model: WindowStreams | None = None
         self._next: WindowStreams | None = None
         self._reading: Reading | None = None
-        self._window = np.zeros((SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE), np.uint8)
+        self._window = np.zeros(INPUT_SHAPE, np.uint8)
         self._read_at = -np.inf
         self._origin = self._last = -np.inf
         self._steps = 0

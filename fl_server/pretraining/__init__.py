@@ -18,7 +18,7 @@ from fl_server.pretraining.temporal import temporal_stage
 from shared_models.canonical import canonical_hash
 from shared_models.data.labels import scheme_by_name
 from shared_models.data.remembered import digests_of, together
-from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES, Sequences, joined
+from shared_models.data.sequences import INPUT_SHAPE, Sequences, joined
 from shared_models.data.sources import parse_spec
 from shared_models.data.splits import load_public
 from shared_models.data.stills import to_sequences
@@ -151,7 +151,7 @@ class Run:
         header = WeightsHeader(
             model=order.model,
             scheme=order.scheme,
-            input_shape=(SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE),
+            input_shape=INPUT_SHAPE,
             training_data=self._description,
         )
         save_model(path, model, header, self._seen)

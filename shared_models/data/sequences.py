@@ -10,6 +10,8 @@ from shared_models.errors import DataError
 
 SEQUENCE_FRAMES = 16
 CROP_SIZE = 48
+INPUT_SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
+"""Of one sequence, as devices store it and models take it: (T, 1, H, W)."""
 
 
 @dataclass(frozen=True)

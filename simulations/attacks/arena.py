@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from fl_server.settings import AggregationSettings, PolicySettings
-from fl_server.starting_model import INPUT_SHAPE
 from shared_models.data.labels import LabelScheme
+from shared_models.data.sequences import INPUT_SHAPE
 from shared_models.data.sources import parse_spec
 from shared_models.errors import UsageError
 from shared_models.evaluation.benchmark import Benchmark

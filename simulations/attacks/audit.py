@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_server.settings import PolicySettings
-from fl_server.starting_model import INPUT_SHAPE
+from shared_models.data.sequences import INPUT_SHAPE
 from shared_models.data.sources import parse_spec
 from shared_models.errors import AuditError, UsageError
 from shared_models.networks.describe import describe_model

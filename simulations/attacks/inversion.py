@@ -14,8 +14,7 @@ from torch import Tensor
 
 from fl_client.training import local_update
 from fl_server.settings import PolicySettings
-from fl_server.starting_model import INPUT_SHAPE
-from shared_models.data.sequences import Sequences
+from shared_models.data.sequences import INPUT_SHAPE, Sequences
 from shared_models.data.sources import parse_spec
 from shared_models.data.transforms import to_input
 from shared_models.errors import StorageError, UsageError

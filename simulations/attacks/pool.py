@@ -16,8 +16,7 @@ from torch import Tensor
 
 from fl_client.training import Update, local_update
 from fl_server.settings import AggregationSettings, PolicySettings
-from fl_server.starting_model import INPUT_SHAPE
-from shared_models.data.sequences import Sequences
+from shared_models.data.sequences import INPUT_SHAPE, Sequences
 from shared_models.data.sources import parse_spec
 from shared_models.errors import UsageError
 from shared_models.networks.features import FeatureCache

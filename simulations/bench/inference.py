@@ -26,7 +26,7 @@ from fl_client.live.watch import only_look
 from fl_client.settings import CaptureSettings
 from shared_models.data.faces import FaceFinder, HaarFinder, YuNetFinder
 from shared_models.data.labels import scheme_by_name
-from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
+from shared_models.data.sequences import CROP_SIZE, INPUT_SHAPE, SEQUENCE_FRAMES
 from shared_models.data.synthetic.domains import LAPTOP
 from shared_models.data.synthetic.people import person
 from shared_models.data.synthetic.video import write_webcam
@@ -53,7 +53,7 @@ def bench_inference(progress: Progress, folder: Path, face_model: Path | None = 
     finder = _finder(face_model)
     stages = iter(range(5))
     progress("measuring", next(stages), 4)
-    model, header, _ = initial_model("starter", _MODEL, _SCHEME, (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE))
+    model, header, _ = initial_model("starter", _MODEL, _SCHEME, INPUT_SHAPE)
     exported = export_onnx(model, header)
     crops = np.random.default_rng(0).integers(0, 256, (_STEPS, CROP_SIZE, CROP_SIZE), dtype=np.uint8)
     progress("measuring", next(stages), 4)

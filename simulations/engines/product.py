@@ -17,7 +17,7 @@ from fl_server.folder import FederationFolder
 from fl_server.round_summary import RoundSummary
 from fl_server.settings import AggregationSettings, RoundSettings, ServerSettings, Settings, StudySettings
 from shared_models.data.labels import scheme_by_name
-from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES, Sequences
+from shared_models.data.sequences import INPUT_SHAPE, Sequences
 from shared_models.errors import RoundError
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.networks.model import EmotionModel
@@ -140,15 +140,14 @@ def _settings(devices: int, aggregation: AggregationSettings) -> Settings:
 
 
 def _header(policy: Policy) -> WeightsHeader:
-    shape = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
-    return WeightsHeader(model=policy.model, scheme=policy.scheme, input_shape=shape, training_data=_STUDY)
+    return WeightsHeader(model=policy.model, scheme=policy.scheme, input_shape=INPUT_SHAPE, training_data=_STUDY)
 
 
 def _blank_benchmark(policy: Policy) -> Benchmark:
     """The server scores every round; a simulation is scored by whoever asked for it, before and after."""
     scheme = scheme_by_name(policy.scheme)
     targets = np.eye(len(scheme.classes), dtype=np.float32)[:1]
-    frames = np.zeros((1, SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE), np.uint8)
+    frames = np.zeros((1, *INPUT_SHAPE), np.uint8)
     return Benchmark(Sequences(scheme, frames, targets, (None,), ("",)), policy.trainable)
 
 

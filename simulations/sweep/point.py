@@ -12,6 +12,7 @@ from fl_client.training import Update
 from fl_server.aggregation import rule_by_settings
 from fl_server.plan.utility import Measured
 from shared_models.canonical import canonical_hash
+from shared_models.data.sequences import INPUT_SHAPE
 from shared_models.data.sources import parse_spec
 from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.metrics import Metrics
@@ -25,7 +26,7 @@ from simulations.federation import Conduct, Devices
 from simulations.populations import BY_SUBJECT, Population, populate, scheme_of
 from simulations.populations.traits import traits_of
 from simulations.result import versions
-from simulations.run import INPUT_SHAPE, Options, cohort_of, policy_of
+from simulations.run import Options, cohort_of, policy_of
 
 
 @dataclass(frozen=True)
