@@ -9,9 +9,8 @@ from shared_models.evaluation.bootstrap import Interval, Intervals
 from shared_models.evaluation.output_intervals import OutputIntervals
 from shared_models.evaluation.outputs import output_sheet
 from shared_models.evaluation.resampling import WITHOUT_WIDTH
-from shared_models.evaluation.sheets import Row, Sheet
+from shared_models.evaluation.sheets import ABSENT, Row, Sheet
 
-_ABSENT = "-"
 _MISTAKES = 6
 _NAMES = {
     "accuracy": "Accuracy",
@@ -55,7 +54,7 @@ def emotions_sheet(facts: Evaluation) -> Sheet:
             figures = map(_figure, (scores.accuracy, scores.precision, scores.recall, scores.f1))
             rows.append((name, *figures, _between(facts.intervals.per_class[name].f1), str(scores.support)))
         else:
-            rows.append((name, *[_ABSENT] * 5, "0"))
+            rows.append((name, *[ABSENT] * 5, "0"))
     return Sheet(
         "Each emotion against the rest",
         ("Emotion", "Accuracy", "Precision", "Recall", "F1", "F1, 95 %", "Support"),
@@ -80,17 +79,17 @@ def mistakes_sheet(facts: Evaluation) -> Sheet:
 
 
 def _figure(value: float | None) -> str:
-    return _ABSENT if value is None else f"{value:.3f}"
+    return ABSENT if value is None else f"{value:.3f}"
 
 
 def _between(interval: Interval | None) -> str:
-    return _ABSENT if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
+    return ABSENT if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
 
 
 def _narrow(interval: Interval | None) -> str:
     """With two places, such as `.69 to .97`: six of them stand side by side."""
     if interval is None:
-        return _ABSENT
+        return ABSENT
     return " to ".join(f"{end:.2f}".replace("0.", ".") for end in (interval.low, interval.high))
 
 

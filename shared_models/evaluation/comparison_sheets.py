@@ -1,8 +1,8 @@
 """A comparison as people read it: one table of all models, and one a score with an emotion a row, a model a column."""
 
 from shared_models.evaluation.comparison import ComparedModel, Comparison
-from shared_models.evaluation.resampling import ABSENT, UNIT_WORDS, WITHOUT_WIDTH, interval_words
-from shared_models.evaluation.sheets import Row, Sheet
+from shared_models.evaluation.resampling import UNIT_WORDS, WITHOUT_WIDTH, interval_words
+from shared_models.evaluation.sheets import ABSENT, Row, Sheet
 
 _SCORES = {
     "f1": ("F1 by emotion", ""),

@@ -10,7 +10,6 @@ import numpy as np
 from shared_models.data.sequences import Sequences
 from shared_models.documented import Documented
 from shared_models.evaluation.resampling import (
-    ABSENT,
     DRAWS,
     UNIT_WORDS,
     Estimate,
@@ -24,7 +23,7 @@ from shared_models.evaluation.resampling import (
     unit_of,
     units_of,
 )
-from shared_models.evaluation.sheets import Row, Sheet
+from shared_models.evaluation.sheets import ABSENT, Row, Sheet
 
 MIN_SUBJECTS, MIN_SEQUENCES, MIN_CLASSES = 5, 20, 2
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from shared_models.documented import Documented
 from shared_models.evaluation.confusion import rates_of, share
+from shared_models.evaluation.sheets import ABSENT
 
 DRAWS, SEED = 1000, 0
 _PERCENTILES = 2.5, 97.5
@@ -22,8 +23,6 @@ _AT_ONCE = 100
 Score = Callable[..., np.ndarray]
 Unit = Literal["subject", "sequence"]
 UNIT_WORDS: dict[Unit, str] = {"subject": "people", "sequence": "sequences"}
-ABSENT = "-"
-"""The cell of a table that has nothing to say."""
 WITHOUT_WIDTH = "An interval without width: all or none were right here, which does not say that it will stay so."
 _ALL = slice(None)
 

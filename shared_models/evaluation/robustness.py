@@ -10,7 +10,6 @@ from shared_models.evaluation.benchmark import Benchmark
 from shared_models.evaluation.corruptions import CORRUPTIONS, DROPPED_FRAMES, Corruption, corrupt
 from shared_models.evaluation.metrics import score
 from shared_models.evaluation.resampling import (
-    ABSENT,
     DRAWS,
     UNIT_WORDS,
     Estimate,
@@ -24,7 +23,7 @@ from shared_models.evaluation.resampling import (
     unit_of,
     units_of,
 )
-from shared_models.evaluation.sheets import Row, Sheet
+from shared_models.evaluation.sheets import ABSENT, Row, Sheet
 from shared_models.networks.model import EmotionModel
 
 Progress = Callable[[str, int, int], None]

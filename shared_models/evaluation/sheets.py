@@ -1,8 +1,7 @@
-"""A table for people, in one form for the terminal, Markdown and HTML."""
+"""A table for people, in one form for the terminal, Markdown and pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from rich import box
 from rich.markup import escape as as_plain
@@ -11,7 +10,8 @@ from rich.table import Table
 Row = tuple[str, ...]
 Figures = tuple[float | int | None, ...]
 """What stands in the cells of a row, before it is written out; None where there is none."""
-_ABSENT = "-"
+ABSENT = "-"
+"""The cell of a table that has nothing to say."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +48,9 @@ class Sheet:
         lines.insert(1, f"| {' | '.join(ruler)} |")
         return "\n".join([f"## {self.title}", "", *lines, *(["", self.note] if self.note else [])]) + "\n"
 
-    def as_html(self) -> str:
-        """A `section` with everything in it escaped."""
-        head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in self.headings)
-        body = "\n".join(f"<tr>{_html_cells(row)}</tr>" for row in self.rows)
-        note = f"<p>{escape(self.note)}</p>" if self.note else ""
-        return (
-            f"<section><h2>{escape(self.title)}</h2>\n<table><thead><tr>{head}</tr></thead>\n"
-            f"<tbody>\n{body}\n</tbody></table>{note}</section>\n"
-        )
-
 
 def written(figures: Figures) -> Row:
     """Scores with three places, counts as they are."""
     return tuple(
-        _ABSENT if figure is None else str(figure) if isinstance(figure, int) else f"{figure:.3f}" for figure in figures
+        ABSENT if figure is None else str(figure) if isinstance(figure, int) else f"{figure:.3f}" for figure in figures
     )
-
-
-def _html_cells(row: Row) -> str:
-    name, *numbers = map(escape, row)
-    return f'<th scope="row">{name}</th>' + "".join(f"<td>{number}</td>" for number in numbers)

@@ -4,9 +4,9 @@ from rich import box
 from rich.table import Table
 
 from shared_models.evaluation.metrics import ClassScore, Metrics
+from shared_models.evaluation.sheets import ABSENT
 
 _HEADINGS = ("Emotion", "Support", "Precision", "Recall", "F1", "F1 gain")
-_ABSENT = "-"
 
 
 def comparison_table(before: Metrics, after: Metrics, title: str = "Benchmark by emotion") -> Table:
@@ -38,7 +38,7 @@ def _class_rows(before: Metrics, after: Metrics) -> list[tuple[str, ...]]:
 
 def _class_row(name: str, before: ClassScore, after: ClassScore) -> tuple[str, ...]:
     if not after.support:
-        return (name, "0", *[_ABSENT] * 4)
+        return (name, "0", *[ABSENT] * 4)
     return (
         name,
         str(after.support),

@@ -1,4 +1,4 @@
-"""One table, three forms: each holds every cell, and none lets a cell become markup."""
+"""One table, two forms: each holds every cell, and none lets a cell become markup."""
 
 from io import StringIO
 
@@ -20,13 +20,6 @@ def test_markdown_keeps_a_cell_in_its_column():
         "",
         "Few people & few clips.",
     ]
-
-
-def test_html_escapes_title_names_and_note():
-    page = SHEET.as_html()
-    assert "<h2>By &lt;group&gt;</h2>" in page
-    assert '<th scope="row">&lt;c&gt;</th><td>.70</td>' in page
-    assert "<p>Few people &amp; few clips.</p>" in page
 
 
 def test_the_terminal_shows_brackets_as_they_are():
