@@ -29,14 +29,14 @@ class Sheet:
     def for_terminal(self) -> Table:
         """A rich table."""
         table = Table(
-            title=self.title,
+            title=as_plain(self.title),
             box=box.SIMPLE_HEAD,
             collapse_padding=True,
             pad_edge=False,
             caption=as_plain(self.note) or None,
         )
         for number, heading in enumerate(self.headings):
-            table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+            table.add_column(as_plain(heading), justify="right" if number else "left", no_wrap=True)
         for row in self.rows:
             table.add_row(*map(as_plain, row))
         return table
