@@ -66,9 +66,10 @@ def compare_models(models: Sequence[str], trainer: Trainer) -> Comparison:
     """Scores of each of `models` on what the trainer holds out; trains what is missing, once files are seen to fit.
 
     Raises as the trainer does, Stopped also while it scores; ModelError where a file is no weights for this label
-    scheme, DataError where its model was trained on what scores.
+    scheme, DataError where its model was trained on what scores, or a sequence of the label scheme is not of one class.
     """
     data, training = trainer.held_out, trainer.training
+    targets = data.labels
     benchmark = Benchmark(data)
     weights = {model: [_load(Path(model), None, data)] for model in models if _is_file(model)}
     names = tuple(model for model in models if model not in weights)
@@ -90,7 +91,7 @@ def compare_models(models: Sequence[str], trainer: Trainer) -> Comparison:
         )
         for model in models
     ]
-    return compare(entries, data.labels, data.scheme.classes, data.subjects, training.facts() if names else None)
+    return compare(entries, targets, data.scheme.classes, data.subjects, training.facts() if names else None)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 from fl_server.evaluation.compared import Trainer
 from fl_server.evaluation.comparison import compare_models, parse_models
 from fl_server.pretraining import Recipe
+from shared_models.data.labels import scheme_by_name
 from shared_models.data.sequences import Sequences
 from shared_models.errors import DataError, ModelError, UsageError
 from shared_models.evaluation.benchmark import Benchmark
@@ -37,6 +38,16 @@ def test_only_a_model_that_knows_order_tells_what_differs_in_order(trainer: Make
     after = {model.name: model for model in compare_models(("cnn", "cnn-lstm"), replace(one, held_out=shuffled)).models}
     assert after["cnn"].macro_f1 == cnn.macro_f1
     assert after["cnn-lstm"].macro_f1.value < both.macro_f1.value - 0.1
+
+
+def test_a_scheme_without_one_class_a_sequence_is_refused_before_anything_is_trained(trainer: Make) -> None:
+    told: list[tuple[str, int, int]] = []
+    one = trainer(told)
+    several = replace(one.held_out, scheme=scheme_by_name("basic-7-any"))
+    with pytest.raises(DataError, match="not of one class"):
+        compare_models(("cnn",), replace(one, held_out=several))
+    assert told == []
+    assert not one.folder.exists()
 
 
 def test_a_file_takes_part_under_its_name(trainer: Make, held_out: Sequences, tmp_path: Path) -> None:
