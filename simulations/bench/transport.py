@@ -150,7 +150,7 @@ def _settings(options: TransportOptions, model: str, part: str) -> dict[str, obj
         "model.initial": "random",
         "policy.participations": 2 * options.rounds,  # a device may be in every round, and in one that is tried again
         "policy.reply_seconds": options.reply_seconds,
-        "rounds.rounds": options.rounds,
+        "rounds.rounds": options.rounds + 1,  # the server is there for as long as is measured, and is then ended
         "rounds.min_devices": options.cohort,
         "rounds.cohort": options.cohort,
         "rounds.deadline_seconds": _DEADLINE_SECONDS,
@@ -191,7 +191,7 @@ def _driving(options: TransportOptions, members: Sequence[Member], folder: Path)
 
 
 def _watch(folder: FederationFolder, processes: Processes, rounds: int, progress: Progress) -> list[float]:
-    """When each round was closed. Raises RoundError where one fails, DemoError where the server ends early."""
+    """When each of the first rounds was closed. Raises RoundError where one fails, DemoError where the server does."""
     closed: list[float] = []
     while len(closed) < rounds:
         processes.check()

@@ -60,7 +60,7 @@ class FlowerRuntime:
 
         Raises RoundError where Ray fails, and whatever `server_app` raises.
         """
-        os.environ.update(_ENVIRONMENT)
+        _start_ray(workers)
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = _TASK, _RUN, SUPERLINK_NODE_ID
         stop, raised = threading.Event(), list[BaseException]()
         server = threading.Thread(target=self._serve, args=(server_app, stop, raised), daemon=True)
@@ -68,7 +68,7 @@ class FlowerRuntime:
         try:
             start_vce(
                 backend_name="ray",
-                backend_config_json_stream=json.dumps(_backend(workers)),
+                backend_config_json_stream=json.dumps({"client_resources": {"num_cpus": 1}}),
                 app_dir="",
                 is_app=False,
                 f_stop=stop,
@@ -79,9 +79,7 @@ class FlowerRuntime:
                 existing_nodes_mapping={node: number for number, node in enumerate(self.nodes)},
             )
         except RuntimeError as error:
-            raise RoundError(
-                "Ray cannot run the simulation", why=str(error.__cause__ or error), fix="Use `--engine local`"
-            ) from error
+            raise _ray_failed(error.__cause__ or error) from error
         finally:
             stop.set()
         server.join()
@@ -106,16 +104,31 @@ class FlowerRuntime:
             stop.set()
 
 
-def _backend(workers: int) -> dict[str, dict[str, object]]:
-    """Ray on this machine's loopback only, with one core for each process and nothing to look at."""
-    return {
-        "init_args": {
-            "num_cpus": workers,
-            "_node_ip_address": _LOOPBACK,
-            "include_dashboard": False,
-            "object_store_memory": _OBJECT_STORE_BYTES,
-            "log_to_driver": False,
-            "logging_level": logging.ERROR,
-        },
-        "client_resources": {"num_cpus": 1},
-    }
+def _start_ray(workers: int) -> None:
+    """Ray on this machine's loopback only, with one core for each process and nothing to look at.
+
+    A second start helps where Ray gave up on a process that was slow to come up: how long it waits cannot be set.
+    Raises RoundError where that fails too.
+    """
+    os.environ.update(_ENVIRONMENT)
+    import ray
+
+    for is_last in (False, True):
+        try:
+            ray.init(
+                num_cpus=workers,
+                _node_ip_address=_LOOPBACK,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+            return
+        except Exception as error:
+            ray.shutdown()
+            if is_last:
+                raise _ray_failed(error) from error
+
+
+def _ray_failed(error: BaseException) -> RoundError:
+    return RoundError("Ray cannot run the simulation", why=str(error), fix="Use `--engine local`")

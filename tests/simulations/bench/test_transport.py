@@ -66,7 +66,7 @@ def test_a_check_in_counts_by_whether_a_round_has_answers_to_come() -> None:
         call("task", 130, 1, 2),
         call("push", 131, 1, 2),
         call("failed", 139, 1),
-        call("failed", 140, 1),  # the server has ended
+        call("failed", 140, 1),  # the last round is over
     ]
     measured = figures(TransportOptions(10, 2, 2, poll_seconds=5), calls, [115.5, 140.0], Meter())
     assert (measured["checkins"], measured["checkin_p50_ms"]) == (3, 20.0)

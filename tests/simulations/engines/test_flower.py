@@ -1,8 +1,8 @@
 import flwr
 import pytest
 
-from shared_models.errors import UsageError
-from simulations.engines import require_engine
+from shared_models.errors import RoundError, UsageError
+from simulations.engines import flower, require_engine
 
 
 def test_the_adapter_was_written_for_this_version_of_flower() -> None:
@@ -15,3 +15,26 @@ def test_the_adapter_was_written_for_this_version_of_flower() -> None:
 def test_an_engine_that_does_not_exist_is_refused() -> None:
     with pytest.raises(UsageError, match="Use one of: local, flower"):
         require_engine("cloud")
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2])
+def test_a_start_of_ray_that_fails_is_tried_once_more(monkeypatch, failures) -> None:
+    ray = pytest.importorskip("ray", reason="the flower engine needs attune[cluster]")
+    starts, served = [], []
+
+    def start(**options):
+        assert options["_node_ip_address"] == "127.0.0.1"
+        starts.append(options["num_cpus"])
+        if len(starts) <= failures:
+            raise RuntimeError("A process did not come up")
+
+    monkeypatch.setattr(ray, "init", start)
+    monkeypatch.setattr(flower, "start_vce", lambda **options: options["f_stop"].wait())
+    runtime = flower.FlowerRuntime(1)
+    if failures == 2:
+        with pytest.raises(RoundError, match=r"Ray cannot run the simulation.*A process did not come up"):
+            runtime.run(lambda grid, context: served.append(grid), print, 3)
+        assert (starts, served) == ([3, 3], [])
+    else:
+        runtime.run(lambda grid, context: served.append(grid), print, 3)
+        assert (starts, len(served)) == ([3] * (failures + 1), 1)
