@@ -38,6 +38,8 @@ _ENVIRONMENT = {  # nothing is reported to anyone, and nothing is installed
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # of what Ray has, this alone keeps it from listening to other machines
+    "RAY_AUTH_MODE": "token",  # and this from obeying other users of this one
 }
 
 
@@ -108,27 +110,31 @@ def _start_ray(workers: int) -> None:
     """Ray on this machine's loopback only, with one core for each process and nothing to look at.
 
     A second start helps where Ray gave up on a process that was slow to come up: how long it waits cannot be set.
-    Raises RoundError where that fails too.
+    Raises RoundError where that fails too, or Ray would listen to other machines.
     """
     os.environ.update(_ENVIRONMENT)
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex())  # Ray reads it once in a process
     import ray
 
     for is_last in (False, True):
         try:
             ray.init(
+                address="local",
                 num_cpus=workers,
-                _node_ip_address=_LOOPBACK,
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-            return
+            break
         except Exception as error:
             ray.shutdown()
             if is_last:
                 raise _ray_failed(error) from error
+    if ray.util.get_node_ip_address() != _LOOPBACK:
+        ray.shutdown()
+        raise _ray_failed("it would listen to other machines")
 
 
-def _ray_failed(error: BaseException) -> RoundError:
-    return RoundError("Ray cannot run the simulation", why=str(error), fix="Use `--engine local`")
+def _ray_failed(why: object) -> RoundError:
+    return RoundError("Ray cannot run the simulation", why=str(why), fix="Use `--engine local`")
