@@ -45,6 +45,8 @@ Progress = Callable[[str, int, int], None]
 def bench_inference(progress: Progress, folder: Path, face_model: Path | None = None) -> dict[str, object]:
     """Medians for one step and one window, means over frames for the pipeline, and how far streaming is off.
 
+    The first window's frames are filmed and counted, and not timed.
+
     folder: where the rendered video goes
 
     Raises SettingsError where the face model cannot be read, ModelError where streaming is off by too much.
@@ -65,7 +67,8 @@ def bench_inference(progress: Progress, folder: Path, face_model: Path | None = 
     with torch.inference_mode():
         eager = [_cpu_ms(lambda: model(torch.from_numpy(frames))) for _ in range(_WINDOWS)]
     progress("measuring", next(stages), 4)
-    pipeline, usable = _pipeline(step, finder, _rendered(folder / "webcam.avi"))
+    spent, usable = _pipeline(step, finder, _rendered(folder / "webcam.avi"))
+    pipeline = spent[_WARM_UP:]
     progress("measuring", 4, 4)
     fps = CaptureSettings().fps
     return {
@@ -79,7 +82,7 @@ def bench_inference(progress: Progress, folder: Path, face_model: Path | None = 
         "core_share": round(mean(pipeline) * fps / 1000, 4),
         "max_abs_diff": exported.max_abs_diff,
         "fps": fps,
-        "frames": len(pipeline),
+        "frames": len(spent),
         "usable_frames": usable,
         "detector": "haar" if face_model is None else "yunet",
         "model": _MODEL,
@@ -104,12 +107,12 @@ class Metered(FrameSource):
 
 
 def _pipeline(step: bytes, finder: FaceFinder, frames: list[tuple[float, np.ndarray]]) -> tuple[list[float], int]:
-    """CPU milliseconds of each frame after the first window, and how many frames had a usable face."""
+    """CPU milliseconds of each frame, and how many frames had a usable face."""
     reader = LiveReader(lambda: WindowStreams(step))
     reader.refresh()
     source = Metered(frames)
     counts = only_look(source, finder, scheme_by_name(_SCHEME), Event(), reader.see)
-    return source.spent[_WARM_UP:], counts.usable
+    return source.spent, counts.usable
 
 
 def _rendered(path: Path) -> list[tuple[float, np.ndarray]]:

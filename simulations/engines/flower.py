@@ -34,7 +34,6 @@ _LOOPBACK = "127.0.0.1"
 _OBJECT_STORE_BYTES = 128 << 20
 _RUN, _TASK = 1, 1
 _ENVIRONMENT = {  # nothing is reported to anyone, and nothing is installed
-    "FLWR_TELEMETRY_ENABLED": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
