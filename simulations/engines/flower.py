@@ -10,6 +10,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any, cast
 
 from flwr.app import Context, Message, RecordDict
@@ -30,7 +31,6 @@ from flwr.superlink.grid import InMemoryGrid
 
 from shared_models.errors import RoundError
 
-_LOOPBACK = "127.0.0.1"
 _OBJECT_STORE_BYTES = 128 << 20
 _RUN, _TASK = 1, 1
 _ENVIRONMENT = {  # nothing is reported to anyone, and nothing is installed
@@ -130,7 +130,7 @@ def _start_ray(workers: int) -> None:
             ray.shutdown()
             if is_last:
                 raise _ray_failed(error) from error
-    if ray.util.get_node_ip_address() != _LOOPBACK:
+    if not ip_address(ray.util.get_node_ip_address()).is_loopback:
         ray.shutdown()
         raise _ray_failed("it would listen to other machines")
 
