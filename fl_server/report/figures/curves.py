@@ -16,7 +16,7 @@ def epsilon_delta(claim: Claim) -> Picture:
     """Every (epsilon, delta) that holds at once, delta on a logarithmic scale; the claimed point is marked."""
     epsilon, delta = claim.epsilon or 0.0, claim.delta or 1.0
     floor = math.floor(math.log10(min(delta, *(point.delta for point in claim.curve if point.delta > 0))))
-    axes = Axes(64, 34, 474, 190, x_top=1.04 * max(point.epsilon for point in claim.curve), y_top=float(-floor))
+    axes = Axes(84, 34, 454, 190, x_top=1.04 * max(point.epsilon for point in claim.curve), y_top=float(-floor))
     at = [axes.at(point.epsilon, math.log10(point.delta) - floor) for point in claim.curve if point.delta > 0]
     claimed = axes.at(epsilon, math.log10(delta) - floor)
     parts = [text((axes.left, axes.top - 12), "delta")]
@@ -56,8 +56,9 @@ def trade_off(claim: Claim, audit: Sequence[TradeOffPoint] = ()) -> Picture:
         y = 110 + 32 * row
         parts.append(path([(330, y), (362, y)], colour, dash=dash))
         parts.append(text((372, y + 4), meaning, colour=INK))
-    parts.append(text((330, 178), f"The curve is never more than {gap} above guessing.", colour=INK))
+    parts.append(text((330, 178), f"The curve is never more than {gap}", colour=INK))
+    parts.append(text((330, 196), "above guessing.", colour=INK))
     if audit:
-        parts += [box((343, 202), 6, 6, AMBER), text((372, 210), "what the audit's attack found", colour=INK)]
+        parts += [box((343, 220), 6, 6, AMBER), text((372, 228), "what the audit's attack found", colour=INK)]
     description = f"The share of members found lies at most {gap} above the share of false alarms."
     return picture("trade-off", (_WIDTH, 336), "What the best attacker can find", description, parts)

@@ -11,7 +11,7 @@ from fl_server.report.numbers import rounded_up
 from fl_server.report.svg import AMBER, BLUE, GRID, INK, MUTED, PAPER, Point, box, path, picture, text
 from shared_models.privacy.odds import Odds
 
-_ICONS_A_ROW = 20
+_ICONS_A_ROW = 25
 _PITCH = 25
 _PERSON = "M0,-9 a4.2,4.2 0 1 0 .01,0 Z M-6,9 v-5 a6,6 0 0 1 12,0 v5 Z"
 
@@ -29,13 +29,13 @@ def icon_array(odds: Odds) -> Picture:
         (PAPER, f"at least {odds.wrong} wrong", "even for the best guesser"),
     )
     for column, (fill, count, meaning) in enumerate(legend):
-        x = 18 + (0, 150, 366)[column]
-        parts.append(_person((x, 152), fill))
-        parts.append(text((x + 18, 150), count, colour=INK, bold=True))
-        parts.append(text((x + 18, 166), meaning))
+        x = 18 + (0, 170, 420)[column]
+        parts.append(_person((x, 136), fill))
+        parts.append(text((x + 18, 134), count, colour=INK, bold=True))
+        parts.append(text((x + 18, 150), meaning))
     description = "; ".join(f"{count} {meaning}" for _, count, meaning in legend)
     title = f"Of {odds.out_of} guesses, how many the best guesser gets right"
-    return picture("odds", (560, 176), title, description, parts)
+    return picture("odds", (640, 160), title, description, parts)
 
 
 def ladder(claims: Sequence[Claim]) -> Picture:
