@@ -1,6 +1,9 @@
 """A few devices whose sequences are random pixels, and the weights that training them gives."""
 
-from collections.abc import Callable
+import gc
+import warnings
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -36,3 +39,14 @@ def clients() -> list[Sequences]:
 def weights_of() -> Callable[[EmotionModel], Tensor]:
     """All weights of a model, as one vector."""
     return lambda model: torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+@pytest.fixture
+def with_ray() -> Iterator[None]:
+    """Skips without Ray. What a slow start of Ray left open is collected here, where it is no later test's fault."""
+    if find_spec("ray") is None:
+        pytest.skip("the flower engine needs attune[cluster]")
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()

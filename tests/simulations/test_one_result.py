@@ -4,7 +4,6 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ def trained(name, workers, model, clients, policy, cohort, weights_of) -> Tensor
         return weights_of(engine.train(policy, ROUNDS, cohort, lambda done, total: None).model)
 
 
-@pytest.mark.skipif(find_spec("ray") is None, reason="the flower engine needs attune[cluster]")
+@pytest.mark.usefixtures("with_ray")
 @pytest.mark.filterwarnings("ignore")  # of Ray
 def test_two_workers_and_flower_give_the_weights_of_one_process(model, policy, make_sequences, weights_of) -> None:
     clients, plain = [make_sequences(2, number) for number in range(4)], policy.without_noise()

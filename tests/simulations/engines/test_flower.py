@@ -1,4 +1,3 @@
-import importlib.util
 import os
 import subprocess
 import sys
@@ -11,10 +10,6 @@ import pytest
 
 from shared_models.errors import RoundError, UsageError
 from simulations.engines import flower, require_engine
-
-NEEDS_RAY = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None, reason="the flower engine needs attune[cluster]"
-)
 
 
 def test_the_adapter_was_written_for_this_version_of_flower() -> None:
@@ -82,7 +77,7 @@ def test_a_ray_that_would_listen_to_other_machines_is_ended(run_on) -> None:
     assert not ray.is_on
 
 
-@NEEDS_RAY
+@pytest.mark.usefixtures("with_ray")
 @pytest.mark.filterwarnings("ignore")  # of Ray
 def test_ray_listens_on_loopback_only_and_obeys_nobody_else(monkeypatch) -> None:
     seen = {}
