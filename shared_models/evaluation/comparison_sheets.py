@@ -24,8 +24,8 @@ def emotion_sheets(facts: Comparison) -> list[Sheet]:
 
 def _overall(facts: Comparison) -> Sheet:
     means = ", means over seeds" if any(len(model.runs) > 1 for model in facts.models) else ""
-    ends = [(model.macro_f1.low, model.macro_f1.high) for model in facts.models]
-    certain = f" {WITHOUT_WIDTH}" if any(low == high is not None for low, high in ends) else ""
+    intervals = [model.macro_f1 for model in facts.models if model.macro_f1.low is not None]
+    certain = f" {WITHOUT_WIDTH}" if any(found.low == found.high for found in intervals) else ""
     return Sheet(
         "All emotions",
         ("Model", "Accuracy", "UAR", "ECE", "Macro F1", "95 %"),

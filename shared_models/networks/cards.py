@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
+from shared_models.data.sequences import INPUT_SHAPE
 from shared_models.networks.model import TRAINABLE_PARTS
 from shared_models.networks.names import FAMILY
 from shared_models.networks.registry import build_model
@@ -50,7 +50,7 @@ def card_of(name: str) -> Card:
     """Builds the model to read them off; raises ModelError where there is none."""
     model = build_model(name, _CLASSES).eval()
     with torch.inference_mode():
-        features = model.run_until("temporal", torch.zeros(1, SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE))
+        features = model.run_until("temporal", torch.zeros(1, *INPUT_SHAPE))
         return Card(
             name=name,
             parameters=_numbers(model),

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from fl_client.training import local_update
 from fl_server.settings import PolicySettings
-from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
+from shared_models.data.sequences import INPUT_SHAPE, SEQUENCE_FRAMES
 from shared_models.networks.model import Classifier, EmotionModel, LstmStates
 from shared_models.networks.registry import build_model
 from shared_models.privacy.gradients import engine_by_name
@@ -52,7 +52,7 @@ class Case:
             temporal, classifier = LstmStates(self.features, _HIDDEN), Classifier(_HIDDEN, _CLASSES)
             model = EmotionModel(self.name, nn.Identity(), temporal, classifier)
             return model, torch.randn(self.batch, 1, SEQUENCE_FRAMES, self.features), targets
-        frames = torch.rand(self.batch, 1, SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
+        frames = torch.rand(self.batch, 1, *INPUT_SHAPE)
         return build_model(self.model, _CLASSES), frames, targets
 
 

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from shared_models.documented import Documented
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Observer = Literal["server", "participant", "model_recipient", "public"]
@@ -10,7 +12,7 @@ Unit = Literal["frame", "sequence", "participant"]
 ClaimStatus = Literal["holds", "simulated", "assumption_broken", "not_claimed"]
 
 
-class Group(BaseModel):
+class Group(Documented):
     """One group of fields. The text below a field is its documentation, here and in the schema."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(allow_inf_nan=False)

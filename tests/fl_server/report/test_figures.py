@@ -72,6 +72,7 @@ def test_a_federation_in_which_nobody_spent_says_so(fields: dict[str, Any]) -> N
 def test_the_trade_off_says_how_far_it_lies_above_guessing(fields: dict[str, Any]) -> None:
     claim = Report.model_validate(fields).claims[0]
     assert "never more than 0.47<" in trade_off(claim).svg
+    assert ">above guessing.<" in trade_off(claim).svg
     assert "audit" not in trade_off(claim).svg
     audited = trade_off(claim, claim.trade_off[:2])
     assert "what the audit&#39;s attack found" in audited.svg

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from shared_models.data.labels import SCHEMES
-from shared_models.data.sequences import CROP_SIZE, SEQUENCE_FRAMES
+from shared_models.data.sequences import INPUT_SHAPE
 from shared_models.data.synthetic.domains import STUDIO
 from shared_models.data.synthetic.sequences import render_sequences
 from shared_models.data.transforms import to_input
@@ -15,7 +15,6 @@ from shared_models.networks.registry import build_model
 from shared_models.networks.starter import initial_model
 from shared_models.networks.weights import WeightsHeader, save_model, weights_hash
 
-SHAPE = (SEQUENCE_FRAMES, 1, CROP_SIZE, CROP_SIZE)
 SHIPPED = sorted(starter._FOLDER.glob("*.safetensors"))
 
 
@@ -24,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of starter weights with one file, for cnn-lstm and basic-7."""
     monkeypatch.setattr(starter, "_FOLDER", tmp_path)
     torch.manual_seed(10)
-    header = WeightsHeader(model="cnn-lstm", scheme="basic-7", input_shape=SHAPE, training_data="rendered")
+    header = WeightsHeader(model="cnn-lstm", scheme="basic-7", input_shape=INPUT_SHAPE, training_data="rendered")
     save_model(tmp_path / "cnn-lstm-basic-7.safetensors", build_model("cnn-lstm", 7), header, ["00000000000000aa"])
     return tmp_path
 
@@ -32,25 +31,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_weights_that_ship_fit_the_model_and_scheme_in_their_name(path: Path) -> None:
     name, scheme = next((n, s) for n in ("cnn-lstm",) for s in SCHEMES if path.stem == f"{n}-{s}")
-    model, header, seen = initial_model("starter", name, scheme, SHAPE)
-    assert (header.model, header.scheme, header.input_shape) == (name, scheme, SHAPE)
+    model, header, seen = initial_model("starter", name, scheme, INPUT_SHAPE)
+    assert (header.model, header.scheme, header.input_shape) == (name, scheme, INPUT_SHAPE)
     assert header.training_data
     assert seen
-    logits = model(torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(0)))
+    logits = model(torch.rand(1, *INPUT_SHAPE, generator=torch.Generator().manual_seed(0)))
     assert logits.shape == (1, len(SCHEMES[scheme].classes))
     assert bool(torch.isfinite(logits).all())
 
 
 def test_random_weights_have_seen_nothing() -> None:
-    model, header, seen = initial_model("random", "cnn-lstm", "learner-4x4", SHAPE)
+    model, header, seen = initial_model("random", "cnn-lstm", "learner-4x4", INPUT_SHAPE)
     assert model.classifier.linear.out_features == 16
     assert not model.training
-    assert (header.training_data, header.input_shape, seen) == ("none", SHAPE, frozenset())
+    assert (header.training_data, header.input_shape, seen) == ("none", INPUT_SHAPE, frozenset())
 
 
 def test_the_starter_is_chosen_by_model_and_scheme(folder: Path) -> None:
-    model, header, seen = initial_model("starter", "cnn-lstm", "basic-7", SHAPE)
-    by_path, _, _ = initial_model(str(folder / "cnn-lstm-basic-7.safetensors"), "cnn-lstm", "basic-7", SHAPE)
+    model, header, seen = initial_model("starter", "cnn-lstm", "basic-7", INPUT_SHAPE)
+    by_path, _, _ = initial_model(str(folder / "cnn-lstm-basic-7.safetensors"), "cnn-lstm", "basic-7", INPUT_SHAPE)
     assert header.training_data == "rendered"
     assert seen == {"00000000000000aa"}
     assert weights_hash(model.state_dict()) == weights_hash(by_path.state_dict())
@@ -58,17 +57,17 @@ def test_the_starter_is_chosen_by_model_and_scheme(folder: Path) -> None:
 
 def test_a_scheme_without_starter_weights_is_named(folder: Path) -> None:
     with pytest.raises(ModelError, match="no starter weights for the model cnn-lstm and the scheme basic-8"):
-        initial_model("starter", "cnn-lstm", "basic-8", SHAPE)
+        initial_model("starter", "cnn-lstm", "basic-8", INPUT_SHAPE)
 
 
 def test_a_file_for_another_scheme_is_refused(folder: Path) -> None:
     with pytest.raises(ModelError, match="are for cnn-lstm and basic-7, not cnn-lstm and basic-8"):
-        initial_model(str(folder / "cnn-lstm-basic-7.safetensors"), "cnn-lstm", "basic-8", SHAPE)
+        initial_model(str(folder / "cnn-lstm-basic-7.safetensors"), "cnn-lstm", "basic-8", INPUT_SHAPE)
 
 
 def test_a_file_that_is_not_there_is_refused() -> None:
     with pytest.raises(ModelError, match=r"nowhere\.safetensors cannot be used"):
-        initial_model("nowhere.safetensors", "cnn-lstm", "basic-7", SHAPE)
+        initial_model("nowhere.safetensors", "cnn-lstm", "basic-7", INPUT_SHAPE)
 
 
 def test_the_shipped_model_tells_apart_what_no_single_frame_can() -> None:

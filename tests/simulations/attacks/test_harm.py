@@ -59,6 +59,7 @@ def test_scaled_lies_ruin_a_mean_and_hardly_move_a_median(arena) -> None:
         for attackers in (0, 2)
     }
     assert accuracy["none", 2] < accuracy["none", 0] - 0.2
+    assert accuracy["none", 2] < 0.2, "guesses are right in one of seven"
     assert accuracy["norm-bound", 2] > accuracy["none", 2]
     assert accuracy["median", 2] > accuracy["median", 0] - 0.1
     assert accuracy["trimmed-mean", 2] > accuracy["trimmed-mean", 0] - 0.1
